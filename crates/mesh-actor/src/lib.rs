@@ -1,0 +1,1 @@
+//! Actors in one process, with bounded mailboxes outside the queue of ractor.

@@ -1,0 +1,1 @@
+//! Patterns of agents on the mesh: swarms and workflows.

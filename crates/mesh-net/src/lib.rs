@@ -1,0 +1,1 @@
+//! Frames between authenticated peers, over QUIC and in memory.

@@ -1,0 +1,1 @@
+//! The binaries mesh-node and meshctl.

@@ -1,0 +1,1 @@
+//! Actors anywhere: the one public API of the mesh.
