@@ -1,1 +1,33 @@
 //! Ids, paths, frames and the codec of the mesh, as plain data and pure state machines.
+//!
+//! ```text
+//! stream  = preamble | frame*          preamble: which stream this is, and the version of its frames
+//! frame   = u32 length | header | payload
+//! header  = bincode (this crate)       payload: bytes that only the two ends understand
+//! ```
+//!
+//! What flows between two nodes is one control stream, a few ordered lanes of messages, one stream
+//! of replies, and a stream for each large body ([`frame`]). How much may flow is decided by
+//! [`credit`]: nobody sends a message for which the receiver has not set room aside.
+//!
+//! This crate never asks the time, opens no socket, spawns nothing, and knows no actor: it can be
+//! tested with values alone.
+
+mod codec;
+pub mod credit;
+mod directory;
+mod failure;
+pub mod frame;
+mod id;
+mod path;
+mod roster;
+
+pub use codec::{
+    DECODE_BYTES_MAX, DecodeError, EncodeError, decode_frame, decode_header, decode_payload, encode_frame,
+    encode_payload, encode_payload_to_vec,
+};
+pub use directory::{Directory, Entry};
+pub use failure::{Failure, Json, Retry};
+pub use id::{ActorId, Boot, NodeId};
+pub use path::{ActorPath, InvalidKind, InvalidPath, Kind, check_name};
+pub use roster::{Member, MemberState, Roster};

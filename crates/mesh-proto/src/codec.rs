@@ -1,0 +1,149 @@
+//! The one file that names bincode.
+//!
+//! bincode 2.0.1 is complete and unmaintained (RUSTSEC-2025-0141), so it is pinned, kept behind the
+//! version byte of every stream's preamble, and wrapped by rules against what it allows:
+//!
+//! - a length claim allocates before a byte is read: every decode has a byte limit;
+//! - `Vec<()>` of 2^32 spins even under a limit: no zero-size element in a wire type;
+//! - a recursive type overflows the stack: no recursive wire type;
+//! - trailing bytes pass: what was consumed must be what was given.
+
+use bincode::{Decode, Encode, config};
+use bytes::{BufMut, BytesMut};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Most bytes that decoding one frame or payload may claim, collections included: 32 MiB.
+pub const DECODE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+type Limited = config::Configuration<config::LittleEndian, config::Varint, config::Limit<DECODE_BYTES_MAX>>;
+
+const LIMITED: Limited = config::standard().with_limit::<DECODE_BYTES_MAX>();
+
+/// Why bytes were not a value. The sender is at fault; nothing was changed by the attempt.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The bytes end early, claim too much, or hold a tag that no version of ours writes.
+    #[error("bytes are not a {what}: {reason}")]
+    Malformed {
+        /// The type that was expected.
+        what: &'static str,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// The value ended before the bytes did.
+    #[error("{extra} bytes follow a complete {what}")]
+    Trailing {
+        /// The type that was expected.
+        what: &'static str,
+        /// How many bytes were left.
+        extra: usize,
+    },
+}
+
+/// Why a value has no bytes: its own serde implementation refused. Nothing was written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot be encoded: {reason}")]
+pub struct EncodeError {
+    /// What the encoder said.
+    pub reason: String,
+}
+
+impl EncodeError {
+    fn new(error: bincode::error::EncodeError) -> Self {
+        let reason = match error {
+            bincode::error::EncodeError::OtherString(reason) => reason,
+            other => other.to_string(),
+        };
+        Self { reason }
+    }
+}
+
+/// Decodes a header at the start of `bytes`; returns it with the number of bytes that it took.
+///
+/// # Errors
+/// [`DecodeError::Malformed`] when the bytes are not such a header.
+pub fn decode_header<T: Decode<()>>(bytes: &[u8]) -> Result<(T, usize), DecodeError> {
+    bincode::decode_from_slice(bytes, LIMITED).map_err(|error| malformed::<T>(&error))
+}
+
+/// Decodes a value that fills `bytes` exactly.
+///
+/// # Errors
+/// [`DecodeError::Malformed`] when the bytes are no such value, [`DecodeError::Trailing`] when some are left.
+pub fn decode_frame<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let (value, taken) = decode_header(bytes)?;
+    exactly::<T>(taken, bytes.len())?;
+    Ok(value)
+}
+
+/// Decodes a message's payload, which fills `bytes` exactly, by its serde implementation.
+///
+/// # Errors
+/// As [`decode_frame`].
+pub fn decode_payload<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+    let (value, taken) =
+        bincode::serde::decode_from_slice(bytes, LIMITED).map_err(|error| malformed::<T>(&error))?;
+    exactly::<T>(taken, bytes.len())?;
+    Ok(value)
+}
+
+/// Appends the bytes of a frame's header, or of a whole control frame, to `buffer`.
+///
+/// # Panics
+/// Never: our frames hold nothing that cannot be encoded, and the buffer grows.
+pub fn encode_frame<T: Encode>(value: &T, buffer: &mut BytesMut) {
+    bincode::encode_into_writer(value, Append(buffer), LIMITED)
+        .expect("a frame of ours has only plain fields");
+}
+
+/// Appends the bytes of a message's payload to `buffer`, by its serde implementation.
+///
+/// # Errors
+/// [`EncodeError`] when the type's own serde implementation refuses; `buffer` is then as it was.
+pub fn encode_payload<T: Serialize>(value: &T, buffer: &mut BytesMut) -> Result<(), EncodeError> {
+    let before = buffer.len();
+    let written = bincode::serde::encode_into_writer(value, Append(buffer), LIMITED);
+    written.map_err(|error| {
+        buffer.truncate(before);
+        EncodeError::new(error)
+    })
+}
+
+/// The bytes of a message's payload in a buffer of their own.
+///
+/// # Errors
+/// As [`encode_payload`].
+pub fn encode_payload_to_vec<T: Serialize>(value: &T) -> Result<Vec<u8>, EncodeError> {
+    bincode::serde::encode_to_vec(value, LIMITED).map_err(EncodeError::new)
+}
+
+struct Append<'a>(&'a mut BytesMut);
+
+impl bincode::enc::write::Writer for Append<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
+        self.0.put_slice(bytes);
+        Ok(())
+    }
+}
+
+fn malformed<T>(error: &bincode::error::DecodeError) -> DecodeError {
+    DecodeError::Malformed { what: name_of::<T>(), reason: error.to_string() }
+}
+
+fn exactly<T>(taken: usize, given: usize) -> Result<(), DecodeError> {
+    if taken == given {
+        Ok(())
+    } else {
+        Err(DecodeError::Trailing { what: name_of::<T>(), extra: given - taken })
+    }
+}
+
+fn name_of<T>() -> &'static str {
+    let full = std::any::type_name::<T>();
+    full.rsplit("::").next().unwrap_or(full)
+}
+
+#[cfg(test)]
+mod tests;

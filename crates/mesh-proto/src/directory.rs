@@ -1,0 +1,75 @@
+//! Which node owns a published name.
+
+use crate::{Boot, NodeId};
+use bincode::{Decode, Encode};
+use std::collections::BTreeMap;
+
+/// A name that a node has published. Only its owner writes it; to all others it is a hint.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Entry {
+    /// The name, by the rules of [`crate::check_name`].
+    pub name: String,
+    /// The actor's serial within its node's boot.
+    pub serial: u64,
+    /// When it was published, in milliseconds of the owner's wall clock: of two owners the older keeps the name.
+    pub since_ms: u64,
+}
+
+/// Published names of every node, this one's included.
+///
+/// ```
+/// use mesh_proto::{Boot, Directory, Entry, NodeId};
+/// let mut directory = Directory::default();
+/// let entry = |since_ms| Entry { name: "echo".into(), serial: 1, since_ms };
+/// directory.publish(NodeId(2), Boot(1), entry(20));
+/// directory.publish(NodeId(1), Boot(1), entry(10));
+/// assert_eq!(directory.owner("echo"), Some(NodeId(1)));
+/// directory.forget(NodeId(1));
+/// assert_eq!(directory.owner("echo"), Some(NodeId(2)));
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Directory {
+    by_name: BTreeMap<String, BTreeMap<NodeId, (Boot, Entry)>>,
+}
+
+impl Directory {
+    /// Notes a name of `node`. An entry of the same node is replaced.
+    pub fn publish(&mut self, node: NodeId, boot: Boot, entry: Entry) {
+        self.by_name.entry(entry.name.clone()).or_default().insert(node, (boot, entry));
+    }
+
+    /// Strikes out one name of `node`.
+    pub fn withdraw(&mut self, node: NodeId, name: &str) {
+        if let Some(owners) = self.by_name.get_mut(name) {
+            owners.remove(&node);
+            if owners.is_empty() {
+                self.by_name.remove(name);
+            }
+        }
+    }
+
+    /// Strikes out every name of `node`: it died, left, or came back as another boot.
+    pub fn forget(&mut self, node: NodeId) {
+        self.by_name.retain(|_, owners| {
+            owners.remove(&node);
+            !owners.is_empty()
+        });
+    }
+
+    /// The node that owns `name`: of several, the one that published first, then the smaller id.
+    #[must_use]
+    pub fn owner(&self, name: &str) -> Option<NodeId> {
+        let owners = self.by_name.get(name)?;
+        owners.iter().min_by_key(|(node, (_, entry))| (entry.since_ms, **node)).map(|(node, _)| *node)
+    }
+
+    /// Every entry of `node`.
+    pub fn of(&self, node: NodeId) -> impl Iterator<Item = &Entry> {
+        self.by_name.values().filter_map(move |owners| owners.get(&node).map(|(_, entry)| entry))
+    }
+
+    /// Every name with its owner, in order of the names.
+    pub fn names(&self) -> impl Iterator<Item = (&str, NodeId)> {
+        self.by_name.keys().filter_map(|name| Some((name.as_str(), self.owner(name)?)))
+    }
+}

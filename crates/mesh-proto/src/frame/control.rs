@@ -1,0 +1,120 @@
+//! Frames of the control stream.
+
+use crate::{ActorId, Boot, Entry, Failure, Member, credit::Weight};
+use bincode::{Decode, Encode};
+
+/// First frame each way. Nothing else is sent, nor believed, before it.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Hello {
+    /// The run of the sender's process.
+    pub boot: Boot,
+    /// Optional abilities, one bit each; unknown bits are ignored.
+    pub features: u64,
+    /// Where the sender accepts connections; `None` for a client.
+    pub listens: Option<String>,
+}
+
+/// What a full mailbox does, as far as a distant sender must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub enum Overflow {
+    /// Senders wait for room.
+    Wait,
+    /// Senders without credit are told `MAILBOX_FULL` at once.
+    Reject,
+}
+
+/// A kind that a channel takes.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct ChannelKind {
+    /// `area.verb_or_noun.vN`.
+    pub name: String,
+    /// Whether it answers with a stream of items before its reply.
+    pub streams: bool,
+}
+
+/// A frame of the control stream. Numbers of channels and asks are the sender's of the messages.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub enum Control {
+    /// The sender introduces itself.
+    Hello(Hello),
+    /// Asks for a channel to the actor at `path`.
+    Open {
+        /// The opener's number for it, from 1, never used again on this connection.
+        channel: u32,
+        /// Where the actor is found.
+        path: String,
+    },
+    /// The channel is open.
+    Opened {
+        /// The opener's number.
+        channel: u32,
+        /// The actor behind it.
+        actor: ActorId,
+        /// The kinds that it takes; headers name them by their place here.
+        kinds: Vec<ChannelKind>,
+        /// What its mailbox does when full.
+        overflow: Overflow,
+        /// Its mailbox's bounds; a heavier message is charged the whole bound.
+        capacity: Weight,
+        /// The first credit.
+        granted: Weight,
+    },
+    /// The channel is not open, or no longer: no such actor, or it stopped.
+    Closed {
+        /// The opener's number.
+        channel: u32,
+        /// Why.
+        failure: Failure,
+    },
+    /// The opener needs the channel no more.
+    Close {
+        /// The opener's number.
+        channel: u32,
+    },
+    /// All credit granted to the channel since it was opened.
+    Grant {
+        /// The opener's number.
+        channel: u32,
+        /// The sum of all grants.
+        granted: Weight,
+    },
+    /// A sender waits: it needs at least this much unused credit.
+    Want {
+        /// The opener's number.
+        channel: u32,
+        /// What the first waiting message is charged.
+        needed: Weight,
+    },
+    /// Others wait for room: give unused credit back.
+    Reclaim {
+        /// The opener's number.
+        channel: u32,
+    },
+    /// All credit given back since the channel was opened.
+    Return {
+        /// The opener's number.
+        channel: u32,
+        /// The sum of all returns.
+        returned: Weight,
+    },
+    /// The asker no longer waits for this reply.
+    Cancel {
+        /// The asker's number.
+        correlation: u64,
+    },
+    /// All items that the asker has made room for since its stream began.
+    StreamGrant {
+        /// The asker's number.
+        correlation: u64,
+        /// The sum of all grants, in items and bytes.
+        granted: Weight,
+    },
+    /// Members as the sender knows them: all at first, then those that changed.
+    Members(Vec<Member>),
+    /// Published names of the sender: all at first, then those that came.
+    Published(Vec<Entry>),
+    /// Published names of the sender that went.
+    Withdrawn(Vec<String>),
+    /// The sender stops taking work and will close.
+    Leaving,
+}

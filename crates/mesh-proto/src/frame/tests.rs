@@ -1,0 +1,186 @@
+use super::*;
+use crate::{
+    ActorId, Boot, Directory, Entry, Failure, Json, Member, MemberState, NodeId, Retry, credit::Weight,
+    decode_frame, decode_header, encode_frame,
+};
+use bytes::BytesMut;
+use proptest::prelude::*;
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
+}
+
+fn failure() -> Failure {
+    Failure {
+        code: "NO_SUCH_ACTOR".to_owned(),
+        message: "m".to_owned(),
+        details: Json::null(),
+        retry: Retry::AfterMs(300),
+        may_have_run: true,
+        origin: "beta".to_owned(),
+    }
+}
+
+fn every_control_frame() -> Vec<Control> {
+    let weight = Weight { messages: 4, bytes: 4096 };
+    let actor = ActorId { node: NodeId(1), boot: Boot(2), serial: 3 };
+    let entry = Entry { name: "echo".to_owned(), serial: 7, since_ms: 1000 };
+    let member = Member {
+        id: NodeId(9),
+        name: "beta".to_owned(),
+        addr: "127.0.0.1:7946".to_owned(),
+        boot: Boot(2),
+        incarnation: 1,
+        state: MemberState::Suspect,
+        labels: vec![("gpu".to_owned(), "true".to_owned())],
+        actors: 5,
+    };
+    let kinds = vec![ChannelKind { name: "lab.echo.v1".to_owned(), streams: false }];
+    vec![
+        Control::Hello(Hello { boot: Boot(2), features: 0, listens: Some("127.0.0.1:7946".to_owned()) }),
+        Control::Open { channel: 1, path: "echo".to_owned() },
+        Control::Opened {
+            channel: 1,
+            actor,
+            kinds,
+            overflow: Overflow::Wait,
+            capacity: Weight { messages: 1024, bytes: 1 << 20 },
+            granted: weight,
+        },
+        Control::Closed { channel: 1, failure: failure() },
+        Control::Close { channel: 1 },
+        Control::Grant { channel: 1, granted: weight },
+        Control::Want { channel: 1, needed: weight },
+        Control::Reclaim { channel: 1 },
+        Control::Return { channel: 1, returned: weight },
+        Control::Cancel { correlation: 300 },
+        Control::StreamGrant { correlation: 300, granted: weight },
+        Control::Members(vec![member]),
+        Control::Published(vec![entry]),
+        Control::Withdrawn(vec!["echo".to_owned()]),
+        Control::Leaving,
+    ]
+}
+
+/// The bytes of version 1. A change here breaks every deployed node: it needs a new version instead.
+#[test]
+fn the_bytes_of_every_frame_are_those_of_version_1() {
+    let mut lines = Vec::new();
+    for frame in every_control_frame() {
+        let mut bytes = BytesMut::new();
+        encode_frame(&frame, &mut bytes);
+        assert_eq!(decode_frame::<Control>(&bytes).as_ref(), Ok(&frame));
+        let name = format!("{frame:?}");
+        lines.push(format!("{:<12} {}", name.split([' ', '(']).next().unwrap(), hex(&bytes)));
+    }
+    let message = MessageHeader {
+        channel: 1,
+        kind: 2,
+        content: Content::Json,
+        correlation: 300,
+        sender: 5,
+        budget_ms: 5000,
+        body: 0,
+    };
+    let mut bytes = BytesMut::new();
+    encode_frame(&message, &mut bytes);
+    lines.push(format!("{:<12} {}", "Message", hex(&bytes)));
+    let reply = ReplyHeader { correlation: 300, outcome: Outcome::Item, content: Content::Bincode, body: 1 };
+    let mut bytes = BytesMut::new();
+    encode_frame(&reply, &mut bytes);
+    lines.push(format!("{:<12} {}", "Reply", hex(&bytes)));
+    for preamble in [Preamble::Control, Preamble::Lane(7), Preamble::Reply, Preamble::Body] {
+        lines.push(format!("{:<12} {}", "Preamble", hex(&preamble.encode())));
+    }
+    insta::assert_snapshot!("frames_v1", lines.join("\n"));
+}
+
+#[test]
+fn a_plain_tell_has_a_header_of_seven_bytes() {
+    let header = MessageHeader {
+        channel: 1,
+        kind: 0,
+        content: Content::Bincode,
+        correlation: 0,
+        sender: 9,
+        budget_ms: 0,
+        body: 0,
+    };
+    let mut bytes = BytesMut::new();
+    encode_frame(&header, &mut bytes);
+    assert_eq!(bytes.len(), 7);
+}
+
+#[test]
+fn every_pair_keeps_its_lane_and_pairs_spread_over_all() {
+    let mut seen = [0u32; LANES as usize];
+    for sender in 0..64 {
+        for channel in 1..17 {
+            let lane = lane_of(sender, channel);
+            assert_eq!(lane, lane_of(sender, channel));
+            seen[usize::from(lane)] += 1;
+        }
+    }
+    assert!(seen.iter().all(|&count| count > 64), "uneven: {seen:?}");
+}
+
+#[test]
+fn another_version_is_told_apart_from_another_protocol() {
+    assert_eq!(Preamble::decode([b'M', 2, 0, 0]), Err(PreambleError::Version { theirs: 2 }));
+    assert!(matches!(Preamble::decode(*b"GET "), Err(PreambleError::Unknown { .. })));
+    assert!(matches!(Preamble::decode([b'M', 1, 1, LANES]), Err(PreambleError::Unknown { .. })));
+}
+
+#[test]
+fn a_name_of_a_dead_node_is_gone_with_it() {
+    let mut directory = Directory::default();
+    directory.publish(NodeId(1), Boot(1), Entry { name: "a".to_owned(), serial: 1, since_ms: 1 });
+    directory.publish(NodeId(2), Boot(1), Entry { name: "b".to_owned(), serial: 1, since_ms: 1 });
+    directory.forget(NodeId(1));
+    assert_eq!(directory.names().collect::<Vec<_>>(), [("b", NodeId(2))]);
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_a_frame_or_an_error_and_never_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
+        let _ = decode_frame::<Control>(&bytes);
+        let _ = decode_header::<MessageHeader>(&bytes);
+        let _ = decode_header::<ReplyHeader>(&bytes);
+        let _ = decode_frame::<Failure>(&bytes);
+        if let Some(first) = bytes.first_chunk() {
+            let _ = Preamble::decode(*first);
+        }
+    }
+
+    #[test]
+    fn a_frame_with_one_byte_changed_is_a_frame_or_an_error(which in 0usize..15, at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        let mut bytes = BytesMut::new();
+        encode_frame(&every_control_frame()[which], &mut bytes);
+        let at = at.index(bytes.len());
+        bytes[at] = byte;
+        if let Ok(frame) = decode_frame::<Control>(&bytes) {
+            let mut again = BytesMut::new();
+            encode_frame(&frame, &mut again);
+            prop_assert_eq!(decode_frame::<Control>(&again), Ok(frame));
+        }
+    }
+
+    #[test]
+    fn every_message_header_comes_back_as_it_went(
+        channel in any::<u32>(), kind in any::<u16>(), is_json in any::<bool>(),
+        correlation in any::<u64>(), sender in any::<u64>(), budget_ms in any::<u64>(), body in any::<u64>(),
+        payload in prop::collection::vec(any::<u8>(), 0..64),
+    ) {
+        let content = if is_json { Content::Json } else { Content::Bincode };
+        let header = MessageHeader { channel, kind, content, correlation, sender, budget_ms, body };
+        let mut bytes = BytesMut::new();
+        encode_frame(&header, &mut bytes);
+        let length = bytes.len();
+        bytes.extend_from_slice(&payload);
+        prop_assert_eq!(decode_header::<MessageHeader>(&bytes), Ok((header, length)));
+    }
+}
