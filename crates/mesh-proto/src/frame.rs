@@ -13,7 +13,7 @@ mod control;
 mod message;
 
 pub use control::{ChannelKind, Control, Hello, Overflow};
-pub use message::{Content, MessageHeader, Outcome, ReplyHeader};
+pub use message::{Body, Content, MessageHeader, Outcome, ReplyHeader};
 
 /// Version of the frames on every stream. A peer that speaks another is refused at the hello.
 pub const VERSION: u8 = 1;
@@ -50,9 +50,12 @@ pub enum Preamble {
     Lane(u8),
     /// The one stream of replies.
     Reply,
-    /// A payload; its number (`u64`, little endian) and length (`u32`) follow.
+    /// A payload; its number (`u64`, little endian) follows, then its bytes.
     Body,
 }
+
+/// Bytes of the number behind [`Preamble::Body`].
+pub const BODY_NUMBER_BYTES: usize = 8;
 
 /// Bytes of a [`Preamble`].
 pub const PREAMBLE_BYTES: usize = 4;

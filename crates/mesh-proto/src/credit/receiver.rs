@@ -13,6 +13,7 @@ pub struct ReceiverCredit {
     returned: Weight,
     window: Weight,
     window_max: Weight,
+    capacity: Weight,
 }
 
 /// A peer sent more than it was granted. It broke the protocol: its message is refused, its connection closed.
@@ -42,6 +43,7 @@ impl ReceiverCredit {
             returned: Weight::ZERO,
             window: FIRST.min(window_max),
             window_max,
+            capacity,
         }
     }
 
@@ -104,9 +106,11 @@ impl ReceiverCredit {
         self.granted
     }
 
-    /// How much more a sender must be lent so that it has `needed` unused.
+    /// How much more must be lent until all grants sum up to `until`, as a waiting sender asked.
+    ///
+    /// Never more than the mailbox can hold, whatever a peer asks.
     #[must_use]
-    pub fn short_of(&self, needed: Weight) -> Weight {
-        needed.min(self.window_max.max(needed)).minus(self.outstanding())
+    pub fn short_of(&self, until: Weight) -> Weight {
+        until.minus(self.granted).min(self.capacity.minus(self.outstanding()))
     }
 }

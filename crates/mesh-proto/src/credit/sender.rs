@@ -39,6 +39,19 @@ impl SenderCredit {
         self.used = self.used.minus(weight);
     }
 
+    /// The sum of grants at which a message of this weight could be charged.
+    #[must_use]
+    pub fn until(&self, weight: Weight) -> Weight {
+        self.used.plus(weight)
+    }
+
+    /// Takes as much of `upto` as there is, to be charged for messages that come later; answers how much.
+    pub fn charge_up_to(&mut self, upto: Weight) -> Weight {
+        let taken = self.available().min(upto);
+        self.used = self.used.plus(taken);
+        taken
+    }
+
     /// Learns the sum of all grants. An older, smaller sum changes nothing.
     pub fn granted(&mut self, granted: Weight) {
         self.granted = self.granted.max(granted);

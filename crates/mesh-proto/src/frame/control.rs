@@ -78,12 +78,12 @@ pub enum Control {
         /// The sum of all grants.
         granted: Weight,
     },
-    /// A sender waits: it needs at least this much unused credit.
+    /// A sender waits until all grants sum up to this.
     Want {
         /// The opener's number.
         channel: u32,
-        /// What the first waiting message is charged.
-        needed: Weight,
+        /// The sum of grants at which its first waiting message can go.
+        until: Weight,
     },
     /// Others wait for room: give unused credit back.
     Reclaim {

@@ -26,8 +26,17 @@ pub struct MessageHeader {
     pub sender: u64,
     /// Milliseconds until the asker's deadline, counted from the frame's writing; 0 for none.
     pub budget_ms: u64,
-    /// Number of the body stream that brings the payload; 0 when the payload follows in the frame.
-    pub body: u64,
+    /// The stream that brings the payload; `None` when the payload follows in the frame.
+    pub body: Option<Body>,
+}
+
+/// A payload on a stream of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct Body {
+    /// The sender's number for it, from 1, never used again on this connection.
+    pub number: u64,
+    /// Its length.
+    pub bytes: u32,
 }
 
 /// What a reply is.
@@ -50,6 +59,6 @@ pub struct ReplyHeader {
     pub outcome: Outcome,
     /// How the payload is written.
     pub content: Content,
-    /// Number of the body stream that brings the payload; 0 when it follows in the frame.
-    pub body: u64,
+    /// The stream that brings the payload; `None` when it follows in the frame. An item always follows.
+    pub body: Option<Body>,
 }
