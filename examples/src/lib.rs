@@ -1,1 +1,4 @@
-//! Placeholder crate root.
+//! What the examples share. Each example is one file beside this folder, and says in its first lines what it shows
+//! and how to run it.
+
+pub mod code_analysis;

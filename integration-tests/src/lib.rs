@@ -1,1 +1,32 @@
-//! Placeholder crate root.
+//! A lab of real nodes: `mesh-node` and `meshctl` as processes, on loopback, in a folder that goes when the lab goes.
+//!
+//! ```no_run
+//! use integration_tests::Lab;
+//!
+//! let lab = Lab::new();
+//! let alpha = lab.start("alpha");
+//! let beta = lab.join("beta", &alpha);
+//! let reply = lab.ctl(&alpha).json(&["ask", "beta/echo", "lab.echo.v1", r#"{"text":"hi"}"#]);
+//! assert_eq!(reply["node"], beta.name());
+//! ```
+//!
+//! Everything that is started here is killed when its value is dropped, whatever the test did. Nothing here waits
+//! for a time to pass: [`eventually`] waits for a condition, with a bound.
+//!
+//! The lab does not reach into a node: what it knows, it knows from the command line's contract.
+
+mod binaries;
+mod ctl;
+mod eventually;
+mod lab;
+mod node;
+mod process;
+mod setting;
+
+pub use binaries::{binary, example, workspace};
+pub use ctl::{Ctl, Feed, Outcome, Pending};
+pub use eventually::{eventually, poll};
+pub use lab::Lab;
+pub use node::Node;
+pub use process::Process;
+pub use setting::setting;

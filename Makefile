@@ -1,0 +1,52 @@
+# Every target does its own set-up. `make test` is the whole check of one change; CI calls `.ci/run`.
+
+CARGO ?= cargo
+# One profile serves the tests and the processes that they start, so nothing is built twice.
+BIN ?= $(or $(CARGO_TARGET_DIR),target)/debug
+# Passed on: `make run ONCE=1`, `make bench JSON=FILE ONLY=R1,R3`.
+export ONCE
+BENCH_ARGS = $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test torture soak bench lint doc deny ci
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## mesh-node and meshctl, optimised, in target/release
+	$(CARGO) build --release -p mesh-node
+
+run: ## three nodes, a model and the example workflow; Ctrl-C ends it (ONCE=1: by itself)
+	scripts/run.sh
+
+# --all-targets builds the binaries with the very features that the tests are built with.
+test: ## unit, documentation and whole-mesh tests, and the examples
+	$(CARGO) build --workspace --all-targets
+	BIN=$(BIN) $(CARGO) test --workspace
+
+torture: ## hundreds of kills, thousands of random cases (an hour)
+	$(CARGO) build --workspace --all-targets
+	PROPTEST_CASES=10000 $(CARGO) test --workspace --lib
+	BIN=$(BIN) MESH_KILLS=100 $(CARGO) test -p integration-tests --test it -- --test-threads=1 mesh::
+
+soak: ## a stuck actor under pressure for ten minutes
+	$(CARGO) build --workspace --all-targets
+	BIN=$(BIN) MESH_SOAK_SECONDS=600 $(CARGO) test -p integration-tests --test it -- --test-threads=1 backpressure::
+
+bench: ## this machine's figures beside the peers' (JSON=FILE, ONLY=R1,R3)
+	$(CARGO) run --release -p mesh-bench -- $(BENCH_ARGS)
+
+lint: ## format, clippy without a warning, Cargo.lock up to date
+	$(CARGO) fmt --all --check
+	$(CARGO) metadata --locked --format-version 1 >/dev/null
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+doc: ## the reference documentation, without a broken link
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --no-deps
+
+# Building cargo-deny takes longer than our tests; what it would refuse, all but the advisories, a test refuses too.
+deny: ## licences, sources, duplicates and advisories, where cargo-deny is installed
+	@if command -v cargo-deny >/dev/null; then $(CARGO) deny check; \
+	else echo "cargo-deny is not installed: advisories are not checked (the rest is, by make test)"; fi
+
+ci: lint test deny doc ## all that a change must pass

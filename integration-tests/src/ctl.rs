@@ -1,0 +1,173 @@
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::process::quiet;
+use crate::{Lab, Process, binary};
+
+/// The longest that a command may ask for is a minute; then it must have ended.
+const COMMAND_MAX: Duration = Duration::from_secs(70);
+
+/// `meshctl`, as scripts use it.
+#[derive(Debug)]
+pub struct Ctl<'a> {
+    lab: &'a Lab,
+    addr: String,
+}
+
+impl<'a> Ctl<'a> {
+    pub(crate) fn new(lab: &'a Lab, addr: &str) -> Self {
+        Self { lab, addr: addr.to_owned() }
+    }
+
+    /// Runs a command with `--json` and gives how it ended.
+    ///
+    /// # Panics
+    /// If it has not ended after 70 s.
+    #[must_use]
+    pub fn run(&self, args: &[&str]) -> Outcome {
+        self.begin(args).outcome()
+    }
+
+    /// Starts a command and does not wait for its end.
+    #[must_use]
+    pub fn begin(&self, args: &[&str]) -> Pending {
+        let process = self.lab.run(self.command().args(args), "meshctl");
+        Pending { process, began: Instant::now() }
+    }
+
+    /// Runs a command that must succeed, and gives its JSON document.
+    ///
+    /// # Panics
+    /// If it fails, or prints anything but one JSON document.
+    #[must_use]
+    pub fn json(&self, args: &[&str]) -> Value {
+        self.try_json(args).unwrap_or_else(|seen| panic!("meshctl {args:?}: {seen}"))
+    }
+
+    /// As [`Ctl::json`], for a command that may fail for a while.
+    ///
+    /// # Errors
+    /// What it did instead.
+    pub fn try_json(&self, args: &[&str]) -> Result<Value, String> {
+        let outcome = self.run(args);
+        match outcome.code {
+            0 => serde_json::from_str(&outcome.stdout)
+                .map_err(|error| format!("{error} in {}", outcome.stdout)),
+            code => Err(format!("exit {code}: {}", outcome.stderr)),
+        }
+    }
+
+    /// Runs a command that the mesh or the actor must refuse (exit 3), and gives the error document.
+    ///
+    /// # Panics
+    /// If it ends in any other way.
+    #[must_use]
+    pub fn refused(&self, args: &[&str]) -> Value {
+        self.run(args).refusal()
+    }
+
+    /// Starts a command that reads its messages from stdin, and writes `line` there for as long as it is read.
+    ///
+    /// # Panics
+    /// If no thread can be started.
+    #[must_use]
+    pub fn feed(&self, args: &[&str], line: &str) -> Feed {
+        let mut process = self.lab.run(self.command().args(args).stdin(Stdio::piped()), "feed");
+        let (mut stdin, line) = (process.take_stdin(), format!("{line}\n"));
+        // The pipe breaks when the process ends, and with it the loop.
+        let writer = thread::spawn(move || while stdin.write_all(line.as_bytes()).is_ok() {});
+        Feed { process: Some(process), writer: Some(writer) }
+    }
+
+    fn command(&self) -> Command {
+        let mut command = quiet(&binary("meshctl"));
+        command.arg("--state").arg(self.lab.state()).args(["--node", &self.addr, "--json"]);
+        command
+    }
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The exit code; -1 after a signal.
+    pub code: i32,
+    /// All of its standard output.
+    pub stdout: String,
+    /// All of its standard error.
+    pub stderr: String,
+    /// From its start to the moment its end was seen.
+    pub elapsed: Duration,
+}
+
+impl Outcome {
+    /// The error document of a refused command.
+    ///
+    /// # Panics
+    /// If the exit code is not 3, or the document lacks a field that every error has.
+    #[must_use]
+    pub fn refusal(&self) -> Value {
+        assert_eq!(self.code, 3, "wanted a refusal: {self:?}");
+        let document: Value = serde_json::from_str(&self.stderr)
+            .unwrap_or_else(|error| panic!("no error document ({error}) in {self:?}"));
+        for field in ["code", "message", "details", "retry", "may_have_run", "origin"] {
+            assert!(document.get(field).is_some(), "no `{field}` in {document}");
+        }
+        document
+    }
+}
+
+/// A command that runs.
+#[derive(Debug)]
+pub struct Pending {
+    process: Process,
+    began: Instant,
+}
+
+impl Pending {
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.process.ended().is_some()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// If it has not ended after 70 s.
+    #[must_use]
+    pub fn outcome(mut self) -> Outcome {
+        let code = self.process.wait(COMMAND_MAX);
+        let elapsed = self.began.elapsed();
+        Outcome { code, stdout: self.process.stdout(), stderr: self.process.stderr(), elapsed }
+    }
+}
+
+/// A command that is fed without end; dropping it ends both.
+#[derive(Debug)]
+pub struct Feed {
+    process: Option<Process>,
+    writer: Option<JoinHandle<()>>,
+}
+
+impl Feed {
+    /// Whether the command still takes messages.
+    ///
+    /// # Panics
+    /// Never: the process is there until this is dropped.
+    pub fn is_running(&mut self) -> bool {
+        self.process.as_mut().expect("it is taken on drop only").ended().is_none()
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        // First the reader, or the writer would wait for room in the pipe for ever.
+        drop(self.process.take());
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}

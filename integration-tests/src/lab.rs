@@ -1,0 +1,121 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tempfile::TempDir;
+
+use crate::process::quiet;
+use crate::{Ctl, Node, Process, binary};
+
+/// One mesh at a time: several on two cores would measure each other.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// A folder for the nodes of one test, who share its certificate authority and its client identity.
+///
+/// Labs of one process take turns: [`Lab::new`] waits until the last one is dropped.
+#[derive(Debug)]
+pub struct Lab {
+    folder: TempDir,
+    logs: AtomicU32,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Lab {
+    /// An empty lab.
+    ///
+    /// # Panics
+    /// If there is no place for a temporary folder.
+    #[must_use]
+    pub fn new() -> Self {
+        // A test that panicked in its turn has dropped its nodes on the way out.
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        Self { folder, logs: AtomicU32::new(0), _turn: turn }
+    }
+
+    /// A path inside of the lab's folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The state folder that the lab's nodes share.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.path("state")
+    }
+
+    /// Starts a node with the lab actors on a free port, and waits until it answers messages.
+    ///
+    /// # Panics
+    /// If it ends or is not ready in time.
+    #[must_use]
+    pub fn start(&self, name: &str) -> Node {
+        self.start_with(name, &[])
+    }
+
+    /// As [`Lab::start`], as a member of the mesh of `seed`.
+    ///
+    /// # Panics
+    /// As [`Lab::start`].
+    #[must_use]
+    pub fn join(&self, name: &str, seed: &Node) -> Node {
+        self.start_with(name, &["--join", seed.addr()])
+    }
+
+    fn start_with(&self, name: &str, args: &[&str]) -> Node {
+        let ready = self.path(&format!("{name}.json"));
+        // The file of an earlier run of this node would be believed.
+        if ready.exists() {
+            fs::remove_file(&ready).expect("the lab's folder can be written");
+        }
+        let mut command = self.node_command(name);
+        command.args(["--listen", "127.0.0.1:0"]).arg("--ready-file").arg(&ready).args(args);
+        Node::when_ready(name, self.run(&mut command, name), &ready)
+    }
+
+    /// Starts a node that is expected to end by itself; `args` are all of its arguments.
+    #[must_use]
+    pub fn attempt(&self, args: &[&str]) -> Process {
+        self.run(quiet(&binary("mesh-node")).args(args), "attempt")
+    }
+
+    /// A `meshctl` that speaks to `node`.
+    #[must_use]
+    pub fn ctl<'a>(&'a self, node: &Node) -> Ctl<'a> {
+        self.ctl_at(node.addr())
+    }
+
+    /// A `meshctl` that speaks to whatever is at `addr`.
+    #[must_use]
+    pub fn ctl_at<'a>(&'a self, addr: &str) -> Ctl<'a> {
+        Ctl::new(self, addr)
+    }
+
+    fn node_command(&self, name: &str) -> Command {
+        let mut command = quiet(&binary("mesh-node"));
+        command.args(["--name", name, "--lab-actors", "--state"]).arg(self.state());
+        command
+    }
+
+    pub(crate) fn run(&self, command: &mut Command, log: &str) -> Process {
+        let serial = self.logs.fetch_add(1, Ordering::Relaxed);
+        // What the caller's shell says about a mesh is not for the lab's.
+        for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("MESH_")) {
+            command.env_remove(key);
+        }
+        Process::start(command.current_dir(self.folder()), &self.path(&format!("{serial:03}-{log}")))
+    }
+
+    fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+impl Default for Lab {
+    fn default() -> Self {
+        Self::new()
+    }
+}

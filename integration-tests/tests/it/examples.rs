@@ -1,0 +1,33 @@
+//! The examples do what their first lines say.
+
+use std::process::Command;
+
+use integration_tests::{example, workspace};
+
+/// Runs an example in the project's folder to its end, and gives what it printed.
+fn output(name: &str, args: &[&str]) -> String {
+    let output =
+        Command::new(example(name)).args(args).current_dir(workspace()).output().expect("it can be started");
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("an example prints text")
+}
+
+#[test]
+fn code_analysis_measures_a_folder() {
+    let expected = "        1 files
+       34 lines of code, 8 of comment, 6 blank
+        3 functions
+
+    lines of the longest functions
+       15 parse (orders.rs:34)
+        8 Order::total (orders.rs:15)
+        3 Order::is_free (orders.rs:26)
+
+ ways through the most complex functions
+        7 parse (orders.rs:34)
+        4 Order::total (orders.rs:15)
+        1 Order::is_free (orders.rs:26)
+
+";
+    assert_eq!(output("code_analysis", &["examples/fixtures"]), expected);
+}
