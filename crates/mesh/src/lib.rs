@@ -1,1 +1,62 @@
 //! Actors anywhere: the one public API of the mesh.
+//!
+//! ```text
+//!   Node  ── a member: runs actors, accepts peers, knows all members and names
+//!   Client ─ no member: reaches every actor through one node
+//!     └── Mesh ── recipient::<M>("beta/echo") ── ask, tell, stream: the same for near and far
+//! ```
+//!
+//! A message to another node passes few rooms: the caller encodes it into a lane's outbox, charging credit that
+//! the receiver has lent it; the lane's reader there puts it into the actor's mailbox, where room for it was set
+//! aside; the actor decodes and handles it, and encodes the reply into the reply stream's outbox.
+//!
+//! Delivery is at most once. Order holds for each pair of sender and receiver within one connection. An error says
+//! whether the message may have run.
+//!
+//! This crate reads no files, no environment and no arguments, and knows nothing of models or agents.
+
+mod channel;
+mod client;
+mod config;
+mod dynamic;
+mod failure;
+mod frames;
+mod inlet;
+mod membership;
+mod mesh;
+mod node;
+mod node_actor;
+mod pending;
+mod port;
+mod registry;
+mod remote;
+mod session;
+mod shared;
+mod stream_out;
+mod tasks;
+mod wire;
+
+pub use client::{Client, ClientConfig, ClientError};
+pub use config::NodeConfig;
+pub use dynamic::{JsonItem, JsonStream};
+pub use membership::JoinFailure;
+pub use mesh::{MemberInfo, Mesh, PublishError};
+pub use node::{Node, NodeBuilder, StartNodeError};
+pub use node_actor::{
+    ActorRow, Actors, KindTable, ListActors, ListKinds, ListMembers, ListNames, MailboxRow, MemberRow,
+    Members, Names, Spawn, Spawned, Stop,
+};
+pub use registry::{SpawnContext, Spawnable};
+pub use session::HelloError;
+pub use wire::{KindError, Kinds, WireActor, WireMessage};
+
+pub use mesh_actor::{
+    Actor, ActorInfo, ActorRef, ActorSpec, AskError, Cancel, Class, Context, ExitReason, Handler, Items,
+    MailboxConfig, Message, Open, Overflow, Recipient, ReplyStream, Restart, RetryHint, Runtimes, Sender,
+    StartError, StreamHandler, Streaming,
+};
+pub use mesh_net::{
+    Authority, BindError, ConnectError, Endpoint, Identity, IdentityError, IdentityPem, MemoryNetwork,
+    PeerIdentity, TransportConfig,
+};
+pub use mesh_proto::{ActorPath, Failure, InvalidPath, Json, Retry};

@@ -1,0 +1,9 @@
+//! The one integration-test binary of this crate.
+#![expect(clippy::unwrap_used, reason = "tests may, but clippy knows only the functions marked as tests")]
+
+mod adversary; // peers that break the rules, made of raw quinn and rustls
+mod memory; // what only the network in memory can do
+mod pair; // two connected endpoints, over either transport
+mod quic; // what only QUIC can do
+mod suite; // what both transports promise
+mod threats; // rows of the threat table

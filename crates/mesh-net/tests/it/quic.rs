@@ -1,0 +1,130 @@
+//! What only QUIC can do.
+
+use std::net::UdpSocket;
+use std::time::Duration;
+
+use mesh_net::{
+    Authority, BindError, CloseReason, ConnectError, Endpoint, Expect, Identity, TransportConfig,
+};
+
+use crate::adversary::{Guise, silent_caller};
+use crate::pair::{LOOPBACK, connect, soon, stream};
+
+fn bind(identity: &Identity, config: &TransportConfig) -> Endpoint {
+    Endpoint::bind(LOOPBACK, identity, config).unwrap()
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_a_clear_error() {
+    let identity = Authority::create("farm").unwrap().issue_node("alpha").unwrap();
+    let first = bind(&identity, &TransportConfig::lan());
+    let addr = first.local_addr();
+    let error = Endpoint::bind(addr, &identity, &TransportConfig::lan()).unwrap_err();
+    assert!(matches!(error, BindError::InUse { addr: at } if at == addr), "{error:?}");
+    assert_eq!(error.to_string(), format!("{addr} is already in use"));
+}
+
+#[tokio::test]
+async fn an_invalid_configuration_opens_no_socket() {
+    let identity = Authority::create("farm").unwrap().issue_node("alpha").unwrap();
+    let config = TransportConfig { mtu_max: 9000, ..TransportConfig::lan() };
+    let error = Endpoint::bind(LOOPBACK, &identity, &config).unwrap_err();
+    assert!(matches!(error, BindError::Config(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn dialling_where_nobody_answers_fails_at_its_deadline() {
+    let config = TransportConfig { connect_timeout: Duration::from_millis(50), ..TransportConfig::lan() };
+    let alpha = bind(&Authority::create("farm").unwrap().issue_node("alpha").unwrap(), &config);
+    let deaf = UdpSocket::bind(LOOPBACK).unwrap();
+    let addr = deaf.local_addr().unwrap();
+    let error = soon(alpha.connect(addr, Expect::AnyNode)).await.unwrap_err();
+    assert_eq!(error, ConnectError::TimedOut { addr });
+}
+
+#[tokio::test]
+async fn an_address_that_no_packet_can_reach_is_refused_at_once() {
+    let alpha =
+        bind(&Authority::create("farm").unwrap().issue_node("alpha").unwrap(), &TransportConfig::lan());
+    let error = alpha.connect(LOOPBACK, Expect::AnyNode).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Address { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_caller_that_falls_silent_delays_no_other() {
+    let authority = Authority::create("farm").unwrap();
+    let (alpha, beta) = (authority.issue_node("alpha").unwrap(), authority.issue_node("beta").unwrap());
+    let beta_endpoint = bind(&beta, &TransportConfig::lan());
+    let guise = Guise { trusts: &beta, shows: Some(&alpha), alpn: b"mesh/1" };
+    let silent = silent_caller(beta_endpoint.local_addr(), &guise).await;
+    let (_, accepted) = connect(&bind(&alpha, &TransportConfig::lan()), &beta_endpoint).await;
+    assert_eq!(accepted.peer().name, "alpha");
+
+    let Some(Err(error)) = soon(beta_endpoint.accept()).await else { panic!("the silent caller got in") };
+    assert_eq!(error, ConnectError::TimedOut { addr: silent.local_addr().unwrap() });
+}
+
+#[tokio::test]
+async fn callers_that_prove_their_address_get_past_a_flood_of_silent_ones() {
+    let authority = Authority::create("farm").unwrap();
+    let (alpha, beta) = (authority.issue_node("alpha").unwrap(), authority.issue_node("beta").unwrap());
+    let config = TransportConfig { handshakes_max: 4, ..TransportConfig::lan() };
+    let beta_endpoint = bind(&beta, &config);
+    let guise = Guise { trusts: &beta, shows: Some(&alpha), alpn: b"mesh/1" };
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(silent_caller(beta_endpoint.local_addr(), &guise).await);
+    }
+    // Half of the places are taken by the silent ones, for three seconds; the others are for those who answer.
+    let (_, accepted) = connect(&bind(&alpha, &TransportConfig::lan()), &beta_endpoint).await;
+    assert_eq!(accepted.peer().name, "alpha");
+}
+
+#[tokio::test]
+async fn a_dropped_endpoint_answers_nobody_and_its_connections_live_on() {
+    let authority = Authority::create("farm").unwrap();
+    let alpha = bind(&authority.issue_node("alpha").unwrap(), &TransportConfig::lan());
+    let beta = bind(&authority.issue_node("beta").unwrap(), &TransportConfig::lan());
+    let addr = beta.local_addr();
+    let (dialled, accepted) = connect(&alpha, &beta).await;
+    drop(beta);
+    let impatient = TransportConfig { connect_timeout: Duration::from_millis(50), ..TransportConfig::lan() };
+    let gamma = bind(&authority.issue_node("gamma").unwrap(), &impatient);
+    let error = soon(gamma.connect(addr, Expect::AnyNode)).await.unwrap_err();
+    assert_eq!(error, ConnectError::TimedOut { addr });
+    let (_send, _receive) = soon(stream(&dialled, &accepted)).await;
+}
+
+#[tokio::test]
+async fn peers_of_a_killed_node_learn_of_it_when_it_is_back() {
+    let authority = Authority::create("farm").unwrap();
+    let beta = authority.issue_node("beta").unwrap();
+    // The idle timeout is out of reach: only the reset can end the connection.
+    let config = TransportConfig { idle_timeout: Duration::from_secs(600), ..TransportConfig::lan() };
+    let alpha = bind(&authority.issue_node("alpha").unwrap(), &config);
+
+    // A runtime that is thrown away sends nothing more, like a killed process.
+    let process = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let binding = (beta.clone(), config.clone());
+    let first = process.spawn(async move { bind(&binding.0, &binding.1) }).await.unwrap();
+    let addr = first.local_addr();
+    let accepting = process.spawn(async move { (first.accept().await.unwrap().unwrap(), first) });
+    let dialled = soon(alpha.connect(addr, Expect::Node("beta"))).await.unwrap();
+    let life = soon(accepting).await.unwrap();
+    process.shutdown_background();
+    drop(life);
+
+    let second = soon(async {
+        loop {
+            match Endpoint::bind(addr, &beta, &config) {
+                Ok(endpoint) => break endpoint,
+                // The thrown-away runtime closes its socket on its own thread.
+                Err(BindError::InUse { .. }) => tokio::task::yield_now().await,
+                Err(error) => panic!("{error:?}"),
+            }
+        }
+    })
+    .await;
+    assert_eq!(soon(dialled.closed()).await, CloseReason::Reset);
+    drop(second);
+}

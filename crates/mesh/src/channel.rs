@@ -1,0 +1,373 @@
+//! The sending half of a channel: one actor on a peer, and the credit that it has lent us.
+//!
+//! A send charges credit and appends its frame to a lane's outbox. Without credit it waits in line,
+//! first come first served, and the receiver is told once (`Want`) how much the first in line needs.
+//! A charge is a guard: a sender that is cancelled before its frame is in the lane gives it back.
+
+use crate::{failure::error_of, inlet::Inlet, session::Session};
+use bytes::{Bytes, BytesMut};
+use mesh_actor::AskError;
+use mesh_proto::{
+    ActorId, EncodeError, Failure,
+    credit::{SenderCredit, Weight},
+    encode_frame,
+    frame::{ChannelKind, Control, INLINE_BYTES_MAX, MESSAGE_BYTES_MAX, MessageHeader, Overflow, lane_of},
+};
+use parking_lot::Mutex;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Weak},
+};
+use tokio::sync::{Notify, oneshot};
+
+mod charge;
+mod write;
+
+pub(crate) use charge::Charge;
+use charge::hand_over;
+use write::write_inline;
+pub(crate) use write::{budget_ms, write_frame};
+
+/// A channel to one actor on a peer. All of this process share it.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    session: Arc<Session>,
+    number: u32,
+    path: Box<str>,
+    phase: Mutex<Phase>,
+    decided: Notify,
+    /// Channels of clients that end in this one.
+    relays: Mutex<Vec<Weak<Inlet>>>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Opening,
+    Open(Open),
+    Closed(Failure),
+}
+
+#[derive(Debug)]
+struct Open {
+    terms: Arc<Terms>,
+    credit: SenderCredit,
+    line: VecDeque<InLine>,
+    is_wanted: bool,
+}
+
+/// What the receiver said of itself when the channel was opened.
+#[derive(Debug)]
+pub(crate) struct Terms {
+    pub(crate) actor: ActorId,
+    pub(crate) kinds: Vec<ChannelKind>,
+    pub(crate) overflow: Overflow,
+    pub(crate) capacity: Weight,
+}
+
+impl Terms {
+    /// The place of a kind in headers.
+    pub(crate) fn kind(&self, name: &str) -> Option<u16> {
+        let place = self.kinds.iter().position(|kind| kind.name == name)?;
+        u16::try_from(place).ok()
+    }
+}
+
+#[derive(Debug)]
+struct InLine {
+    weight: Weight,
+    ready: oneshot::Sender<Charge>,
+}
+
+/// Why a message was not sent at once.
+#[derive(Debug)]
+pub(crate) enum Unsent {
+    /// The channel is still being opened.
+    Opening,
+    /// No credit, or others wait before us.
+    NoCredit,
+    /// The lane's outbox is full, or the payload goes on a stream of its own.
+    Later,
+    /// The channel is closed.
+    Closed(Failure),
+    /// The message cannot be written.
+    Encode(EncodeError),
+}
+
+impl Channel {
+    pub(crate) fn new(session: Arc<Session>, number: u32, path: &str) -> Arc<Self> {
+        let phase = Mutex::new(Phase::Opening);
+        Arc::new(Self {
+            session,
+            number,
+            path: path.into(),
+            phase,
+            decided: Notify::new(),
+            relays: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    /// The terms of an open channel; waits until the peer has answered.
+    ///
+    /// Cancel safe. The caller's deadline bounds the wait; a lost connection closes the channel.
+    pub(crate) async fn opened(&self) -> Result<Arc<Terms>, Failure> {
+        loop {
+            let decided = self.decided.notified();
+            tokio::pin!(decided);
+            decided.as_mut().enable();
+            match &*self.phase.lock() {
+                Phase::Open(open) => return Ok(Arc::clone(&open.terms)),
+                Phase::Closed(failure) => return Err(failure.clone()),
+                Phase::Opening => {}
+            }
+            decided.await;
+        }
+    }
+
+    /// The terms, if the channel is open by now.
+    pub(crate) fn terms(&self) -> Option<Arc<Terms>> {
+        match &*self.phase.lock() {
+            Phase::Open(open) => Some(Arc::clone(&open.terms)),
+            Phase::Opening | Phase::Closed(_) => None,
+        }
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        matches!(&*self.phase.lock(), Phase::Closed(_))
+    }
+
+    /// Sends without waiting: the fast path, one frame encoded straight into its lane.
+    pub(crate) fn try_send(
+        &self,
+        header: &MessageHeader,
+        encode: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<(), Unsent> {
+        let mut phase = self.phase.lock();
+        let open = match &mut *phase {
+            Phase::Open(open) if open.line.is_empty() => open,
+            Phase::Open(_) => return Err(Unsent::NoCredit),
+            Phase::Opening => return Err(Unsent::Opening),
+            Phase::Closed(failure) => return Err(Unsent::Closed(failure.clone())),
+        };
+        let lane = self.session.lane(lane_of(header.sender, self.number));
+        let written = lane.try_push(|buffer| {
+            let start = buffer.len();
+            let unsent = write_inline(header, encode, buffer).and_then(|payload| {
+                let weight = Weight::of_message(payload, open.terms.capacity);
+                if open.credit.try_charge(weight) { Ok(()) } else { Err(Unsent::NoCredit) }
+            });
+            if unsent.is_err() {
+                buffer.truncate(start);
+            }
+            unsent
+        });
+        written.unwrap_or(Err(Unsent::Later))
+    }
+
+    /// Sends a payload, waiting in line for credit and then for room in the lane.
+    ///
+    /// Cancel safe: dropped before its frame is in the lane, it leaves nothing behind.
+    pub(crate) async fn send(
+        self: &Arc<Self>,
+        header: MessageHeader,
+        payload: Bytes,
+    ) -> Result<(), AskError> {
+        let terms = self.opened().await.map_err(error_of)?;
+        if payload.len() > MESSAGE_BYTES_MAX {
+            return Err(self.too_large(payload.len()));
+        }
+        let charge = self.charge(Weight::of_message(payload.len(), terms.capacity)).await?;
+        self.forward(header, payload).await?;
+        charge.spend();
+        Ok(())
+    }
+
+    /// Puts a frame whose credit was charged into its lane, waiting for room there.
+    async fn forward(&self, header: MessageHeader, payload: Bytes) -> Result<(), AskError> {
+        let lane = self.session.lane(lane_of(header.sender, self.number));
+        loop {
+            if self.session.is_closed() {
+                return Err(self.session.unreachable(false));
+            }
+            if lane.try_push(|buffer| self.append(header, &payload, buffer)).is_ok() {
+                return Ok(());
+            }
+            // A closed lane is a closed session, which the next round finds.
+            let _ = lane.room().await;
+        }
+    }
+
+    /// Puts a frame whose credit was charged into its lane at once; credit bounds how much that can be.
+    pub(crate) fn forward_now(&self, header: MessageHeader, payload: &Bytes) {
+        let lane = self.session.lane(lane_of(header.sender, self.number));
+        // A closed lane is a closed session: whoever asked is told by its end.
+        let _ = lane.push_always(|buffer| self.append(header, payload, buffer));
+    }
+
+    fn append(&self, mut header: MessageHeader, payload: &Bytes, buffer: &mut BytesMut) {
+        header.channel = self.number;
+        let is_inline = payload.len() <= INLINE_BYTES_MAX;
+        header.body = if is_inline { None } else { Some(self.session.send_body(payload.clone())) };
+        let inline = if is_inline { &payload[..] } else { &[] };
+        write_frame(buffer, |buffer| {
+            encode_frame(&header, buffer);
+            buffer.extend_from_slice(inline);
+        });
+    }
+
+    /// Charges credit for messages of this weight, waiting in line.
+    ///
+    /// Cancel safe: a charge that nobody takes is given back.
+    pub(crate) async fn charge(self: &Arc<Self>, weight: Weight) -> Result<Charge, AskError> {
+        let waits = {
+            let mut phase = self.phase.lock();
+            let open = match &mut *phase {
+                Phase::Open(open) => open,
+                Phase::Opening => return Err(self.session.unreachable(false)),
+                Phase::Closed(failure) => return Err(error_of(failure.clone())),
+            };
+            if open.line.is_empty() && open.credit.try_charge(weight) {
+                return Ok(Charge::new(self, weight));
+            }
+            if open.terms.overflow == Overflow::Reject {
+                return Err(self.mailbox_full(&open.terms));
+            }
+            let (ready, waits) = oneshot::channel();
+            open.line.push_back(InLine { weight, ready });
+            self.want(open);
+            waits
+        };
+        waits.await.map_err(|_| self.closed_error())
+    }
+
+    /// Takes whatever credit there is, up to `upto`, without waiting: for messages that will be relayed.
+    pub(crate) fn charge_up_to(self: &Arc<Self>, upto: Weight) -> Charge {
+        let mut phase = self.phase.lock();
+        let weight = match &mut *phase {
+            Phase::Open(open) if open.line.is_empty() => open.credit.charge_up_to(upto),
+            _ => Weight::ZERO,
+        };
+        Charge::new(self, weight)
+    }
+
+    /// Notes a client's channel that ends in this one.
+    pub(crate) fn add_relay(&self, inlet: &Arc<Inlet>) {
+        let mut relays = self.relays.lock();
+        relays.retain(|known| known.strong_count() > 0);
+        relays.push(Arc::downgrade(inlet));
+    }
+
+    fn relays(&self) -> Vec<Arc<Inlet>> {
+        self.relays.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    pub(crate) fn on_opened(self: &Arc<Self>, terms: Terms, granted: Weight) {
+        let mut phase = self.phase.lock();
+        if matches!(&*phase, Phase::Opening) {
+            let credit = SenderCredit::new(granted);
+            *phase =
+                Phase::Open(Open { terms: Arc::new(terms), credit, line: VecDeque::new(), is_wanted: false });
+        }
+        drop(phase);
+        self.decided.notify_waiters();
+    }
+
+    pub(crate) fn on_closed(&self, failure: &Failure) {
+        let before = std::mem::replace(&mut *self.phase.lock(), Phase::Closed(failure.clone()));
+        self.decided.notify_waiters();
+        for relay in self.relays() {
+            relay.close(failure);
+        }
+        // Dropping the line outside of the lock ends every wait with the reason that stands there now.
+        drop(before);
+    }
+
+    pub(crate) fn on_grant(self: &Arc<Self>, granted: Weight) {
+        let served = {
+            let mut phase = self.phase.lock();
+            let Phase::Open(open) = &mut *phase else { return };
+            open.credit.granted(granted);
+            open.is_wanted = false;
+            self.serve(open)
+        };
+        hand_over(served);
+    }
+
+    /// Gives unused credit back; whoever waits here asks anew.
+    pub(crate) fn on_reclaim(&self) {
+        for relay in self.relays() {
+            relay.reclaim();
+        }
+        let mut phase = self.phase.lock();
+        let Phase::Open(open) = &mut *phase else { return };
+        let returned = open.credit.give_back();
+        self.session.control(&Control::Return { channel: self.number, returned });
+        open.is_wanted = false;
+        self.want(open);
+    }
+
+    /// Charges for the first in line as long as there is credit. The caller hands over outside of the lock.
+    fn serve(self: &Arc<Self>, open: &mut Open) -> Vec<(oneshot::Sender<Charge>, Charge)> {
+        let mut served = Vec::new();
+        while let Some(first) = open.line.front() {
+            if first.ready.is_closed() {
+                open.line.pop_front();
+                continue;
+            }
+            if !open.credit.try_charge(first.weight) {
+                break;
+            }
+            if let Some(first) = open.line.pop_front() {
+                served.push((first.ready, Charge::new(self, first.weight)));
+            }
+        }
+        self.want(open);
+        served
+    }
+
+    fn want(&self, open: &mut Open) {
+        let Some(first) = open.line.front() else { return };
+        if !open.is_wanted {
+            open.is_wanted = true;
+            let until = open.credit.until(first.weight);
+            self.session.control(&Control::Want { channel: self.number, until });
+        }
+    }
+
+    fn refund(self: &Arc<Self>, weight: Weight) {
+        let served = {
+            let mut phase = self.phase.lock();
+            let Phase::Open(open) = &mut *phase else { return };
+            open.credit.refund(weight);
+            self.serve(open)
+        };
+        hand_over(served);
+    }
+
+    fn closed_error(&self) -> AskError {
+        match &*self.phase.lock() {
+            Phase::Closed(failure) => error_of(failure.clone()),
+            Phase::Opening | Phase::Open(_) => self.session.unreachable(false),
+        }
+    }
+
+    pub(crate) fn mailbox_full(&self, terms: &Terms) -> AskError {
+        let capacity = u32::try_from(terms.capacity.messages).unwrap_or(u32::MAX);
+        AskError::MailboxFull { path: self.path.to_string(), len: capacity, capacity, oldest_ms: 0 }
+    }
+
+    pub(crate) fn too_large(&self, bytes: usize) -> AskError {
+        AskError::TooLarge {
+            path: self.path.to_string(),
+            bytes: bytes as u64,
+            bytes_max: MESSAGE_BYTES_MAX as u64,
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! An actor's reach from a process that is no member.
+
+use crate::{
+    mesh::Mesh,
+    pending::Pending,
+    registry::Registry,
+    session::{HelloError, Session},
+    shared::{Me, Reclaimer, Role, Shared},
+    tasks::Tasks,
+};
+use mesh_actor::{Runtimes, System};
+use mesh_net::{BindError, ConnectError, Endpoint, Expect, Identity, TransportConfig};
+use mesh_proto::NodeId;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tokio::time::timeout;
+
+/// A client: it needs no open port, and reaches every actor through any one node.
+#[derive(Debug)]
+pub struct Client;
+
+/// Settings of a client.
+#[derive(Debug, Clone)]
+pub struct ClientConfig {
+    /// Limits and timers of the connection. Default [`TransportConfig::lan`].
+    pub transport: TransportConfig,
+    /// How long one address may take to answer: default 3 s.
+    pub connect_timeout: Duration,
+}
+
+impl Default for ClientConfig {
+    fn default() -> Self {
+        Self { transport: TransportConfig::lan(), connect_timeout: Duration::from_secs(3) }
+    }
+}
+
+/// Why no node was reached.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientError {
+    /// This machine gave no socket.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// No address was given.
+    #[error("no node's address was given")]
+    NoAddress,
+    /// An address did not become a connection; the last that was tried.
+    #[error("{addr}: {reason}")]
+    Unreached {
+        /// The address as it was given.
+        addr: String,
+        /// Why not.
+        reason: String,
+    },
+}
+
+impl Client {
+    /// Connects to the first of `addrs` (`HOST:PORT`) that answers.
+    ///
+    /// # Errors
+    /// [`ClientError`] with the reason of the last address.
+    ///
+    /// # Cancel safety
+    /// Dropped before it has ended, it leaves no connection behind.
+    pub async fn connect(
+        addrs: &[String],
+        identity: &Identity,
+        config: ClientConfig,
+        runtimes: Runtimes,
+    ) -> Result<Mesh, ClientError> {
+        let network = runtimes.network.clone();
+        let (addrs, identity) = (addrs.to_vec(), identity.clone());
+        let connects = network.spawn(async move { connect(addrs, identity, config, runtimes).await });
+        connects.await.unwrap_or_else(|error| {
+            Err(ClientError::Unreached { addr: String::new(), reason: error.to_string() })
+        })
+    }
+}
+
+async fn connect(
+    addrs: Vec<String>,
+    identity: Identity,
+    config: ClientConfig,
+    runtimes: Runtimes,
+) -> Result<Mesh, ClientError> {
+    let endpoint = Endpoint::client(&identity, &config.transport)?;
+    let me = Me {
+        id: NodeId(identity.peer_id().id),
+        name: identity.peer_id().name.as_str().into(),
+        boot: crate::shared::boot_now(),
+        cluster: identity.peer_id().cluster.as_str().into(),
+    };
+    let network = runtimes.network.clone();
+    let shared = Arc::new(Shared {
+        me,
+        network: network.clone(),
+        system: System::new(runtimes),
+        ports: Default::default(),
+        registry: Registry::default(),
+        pending: Pending::default(),
+        running: Default::default(),
+        tasks: Tasks::new(network),
+        reclaimer: Reclaimer::default(),
+        role: Role::Client { uplink: OnceLock::new(), endpoint: endpoint.clone() },
+    });
+    let mut last = ClientError::NoAddress;
+    for addr in &addrs {
+        match reach(&shared, &endpoint, addr, config.connect_timeout).await {
+            Ok(session) => {
+                if let Role::Client { uplink, .. } = &shared.role {
+                    let _ = uplink.set(Arc::clone(&session));
+                }
+                shared.watch(session);
+                return Ok(Mesh::new(shared));
+            }
+            Err(reason) => last = ClientError::Unreached { addr: addr.clone(), reason },
+        }
+    }
+    Err(last)
+}
+
+async fn reach(
+    shared: &Arc<Shared>,
+    endpoint: &Endpoint,
+    addr: &str,
+    limit: Duration,
+) -> Result<Arc<Session>, String> {
+    let addrs =
+        tokio::net::lookup_host(addr).await.map_err(|error| format!("the name has no address: {error}"))?;
+    let mut last = "the name resolves to nothing".to_owned();
+    for addr in addrs {
+        let connected = match timeout(limit, endpoint.connect(addr, Expect::AnyNode)).await {
+            Ok(connected) => connected.map_err(|error: ConnectError| error.to_string()),
+            Err(_elapsed) => Err(format!("no answer in {} s", limit.as_secs_f32())),
+        };
+        let greeted = match connected {
+            Ok(connection) => Session::establish(shared, connection, true)
+                .await
+                .map_err(|error: HelloError| error.to_string()),
+            Err(reason) => Err(reason),
+        };
+        match greeted {
+            Ok(session) => return Ok(session),
+            Err(reason) => last = reason,
+        }
+    }
+    Err(last)
+}

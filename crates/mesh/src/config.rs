@@ -1,0 +1,71 @@
+//! Settings of a node and of a client.
+
+use mesh_net::TransportConfig;
+use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+
+/// Settings of a node. Nothing here is read from files or the environment.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// Where to accept connections. Port 0 takes a free one. Default `127.0.0.1:7946`.
+    pub listen: SocketAddr,
+    /// What others are told to dial, `HOST:PORT`, when it is not the bound address. Default `None`.
+    pub advertise: Option<String>,
+    /// Nodes to join through, `HOST:PORT`. Names are resolved anew at every attempt. Default none: a mesh of one.
+    pub seeds: Vec<String>,
+    /// What placement may ask for, such as `gpu=true`. At most 64.
+    pub labels: BTreeMap<String, String>,
+    /// Limits and timers of connections. Default [`TransportConfig::lan`].
+    pub transport: TransportConfig,
+    /// How long joining may take before the node gives up: default 10 s, at least 100 ms.
+    pub join_timeout: Duration,
+    /// How long a leaving node lets its actors finish their mailboxes: default 30 s.
+    pub drain_timeout: Duration,
+    /// How long a lost member is looked for before it is taken for dead: default 4 s, at least 500 ms.
+    pub down_after: Duration,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7946)),
+            advertise: None,
+            seeds: Vec::new(),
+            labels: BTreeMap::new(),
+            transport: TransportConfig::lan(),
+            join_timeout: Duration::from_secs(10),
+            drain_timeout: Duration::from_secs(30),
+            down_after: Duration::from_secs(4),
+        }
+    }
+}
+
+impl NodeConfig {
+    /// Every setting that is out of its range, as `key: what is wrong`.
+    #[must_use]
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        if let Err(error) = self.transport.validate() {
+            problems
+                .extend(error.problems.iter().map(|one| format!("transport.{}: {}", one.key, one.problem)));
+        }
+        let too_short = |key: &str, least: Duration| format!("{key}: must be at least {least:?}");
+        if self.join_timeout < Duration::from_millis(100) {
+            problems.push(too_short("join_timeout", Duration::from_millis(100)));
+        }
+        if self.down_after < Duration::from_millis(500) {
+            problems.push(too_short("down_after", Duration::from_millis(500)));
+        }
+        if self.labels.len() > 64 {
+            problems.push(format!("labels: {} are more than 64", self.labels.len()));
+        }
+        for (index, seed) in self.seeds.iter().enumerate() {
+            if seed
+                .rsplit_once(':')
+                .is_none_or(|(host, port)| host.is_empty() || port.parse::<u16>().is_err())
+            {
+                problems.push(format!("seeds[{index}]: {seed:?} is not HOST:PORT"));
+            }
+        }
+        problems
+    }
+}

@@ -1,0 +1,341 @@
+//! Callers that know a kind only by its name: the command line, and what else speaks JSON.
+
+use crate::{
+    failure::failure_of,
+    frames::{Frame, Frames, Origin},
+    mesh::Mesh,
+    pending::{Answer, Waiter},
+    remote::{Asked, Granting, elapsed_ms, header, open, stream_queue, within},
+    session::Session,
+    shared::{Place, Shared},
+    stream_out::StreamOut,
+};
+use bytes::{Bytes, BytesMut};
+use mesh_actor::{AskError, Meta};
+use mesh_proto::{
+    EncodeError, Failure,
+    credit::Weight,
+    decode_frame,
+    frame::{Content, Control, MessageHeader, Outcome, ReplyHeader},
+};
+use std::{fmt, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+
+/// One part of a stream's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JsonItem {
+    /// An item; more may follow.
+    Item(String),
+    /// The reply at the end.
+    Reply(String),
+}
+
+/// A stream of JSON. Dropping it withdraws the ask.
+pub struct JsonStream {
+    answers: mpsc::Receiver<Answer>,
+    sent: Sent,
+    granting: Granting,
+    deadline: Instant,
+    started: Instant,
+    path: String,
+    here: String,
+    is_over: bool,
+}
+
+impl JsonStream {
+    /// The next part; `None` after the reply or a failure.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: nothing that came is lost.
+    pub async fn next(&mut self) -> Option<Result<JsonItem, Failure>> {
+        if self.is_over {
+            return None;
+        }
+        let waits = async { Ok(self.answers.recv().await.unwrap_or(Answer::Lost)) };
+        let late = || late(&self.path, self.started, self.deadline, true);
+        let answer = match within(Some(self.deadline), waits, late).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                self.is_over = true;
+                return Some(Err(failure_of(&error, &self.here)));
+            }
+        };
+        if let Answer::Frame { outcome: Outcome::Item, payload, .. } = &answer {
+            let granted = self.granting.read(payload.len());
+            if let Some(granted) = granted {
+                self.sent.grant(granted);
+            }
+            return Some(Ok(JsonItem::Item(text(payload))));
+        }
+        self.is_over = true;
+        self.sent.answered();
+        Some(json_of(answer, &self.sent.unreachable(), &self.here).map(JsonItem::Reply))
+    }
+}
+
+impl fmt::Debug for JsonStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JsonStream").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+pub(crate) async fn ask(
+    mesh: &Mesh,
+    path: &str,
+    kind: &str,
+    body: &str,
+    timeout: Duration,
+) -> Result<String, Failure> {
+    let here = mesh.shared().me.name.to_string();
+    let started = Instant::now();
+    let deadline = started + timeout;
+    let (reply, replied) = oneshot::channel();
+    let request = Request { path, kind, body, deadline: Some(deadline), is_tell: false, streams: false };
+    let mut sent =
+        send(mesh, request, Some(Waiter::Ask(reply)), deadline).await.map_err(|e| failure_of(&e, &here))?;
+    let waits = async { Ok(replied.await.unwrap_or(Answer::Lost)) };
+    let answer = within(Some(deadline), waits, || late(path, started, deadline, true)).await;
+    let answer = answer.map_err(|error| failure_of(&error, &here))?;
+    sent.answered();
+    json_of(answer, &sent.unreachable(), &here)
+}
+
+pub(crate) async fn tell(
+    mesh: &Mesh,
+    path: &str,
+    kind: &str,
+    body: &str,
+    timeout: Duration,
+) -> Result<(), Failure> {
+    let deadline = Instant::now() + timeout;
+    let request = Request { path, kind, body, deadline: None, is_tell: true, streams: true };
+    let sent = send(mesh, request, None, deadline).await;
+    sent.map(drop).map_err(|error| failure_of(&error, &mesh.shared().me.name))
+}
+
+pub(crate) async fn stream(
+    mesh: &Mesh,
+    path: &str,
+    kind: &str,
+    body: &str,
+    timeout: Duration,
+) -> Result<JsonStream, Failure> {
+    let here = mesh.shared().me.name.to_string();
+    let started = Instant::now();
+    let deadline = started + timeout;
+    let (sender, answers) = mpsc::channel(stream_queue());
+    let request = Request { path, kind, body, deadline: Some(deadline), is_tell: false, streams: true };
+    let sent = send(mesh, request, Some(Waiter::Stream(sender)), deadline).await;
+    let sent = sent.map_err(|error| failure_of(&error, &here))?;
+    let granting = Granting::default();
+    Ok(JsonStream { answers, sent, granting, deadline, started, path: path.to_owned(), here, is_over: false })
+}
+
+struct Request<'a> {
+    path: &'a str,
+    kind: &'a str,
+    body: &'a str,
+    deadline: Option<Instant>,
+    is_tell: bool,
+    streams: bool,
+}
+
+/// A message that was sent, until it is answered.
+enum Sent {
+    Tell,
+    There { session: Arc<Session>, asked: Option<Asked> },
+    Here(Box<AskedHere>),
+}
+
+struct AskedHere {
+    shared: Arc<Shared>,
+    correlation: u64,
+    is_answered: bool,
+}
+
+impl Sent {
+    fn answered(&mut self) {
+        match self {
+            Self::Tell => {}
+            Self::There { asked, .. } => {
+                if let Some(asked) = asked.take() {
+                    asked.answered();
+                }
+            }
+            Self::Here(asked) => asked.is_answered = true,
+        }
+    }
+
+    fn grant(&self, granted: Weight) {
+        match self {
+            Self::There { session, asked: Some(asked) } => {
+                session.control(&Control::StreamGrant { correlation: asked.correlation, granted });
+            }
+            Self::Here(asked) => {
+                if let Some(stream) = asked.shared.running.lock().get(&asked.correlation) {
+                    stream.on_grant(granted);
+                }
+            }
+            Self::Tell | Self::There { .. } => {}
+        }
+    }
+
+    fn unreachable(&self) -> AskError {
+        match self {
+            Self::There { session, .. } => session.unreachable(true),
+            Self::Here(asked) => AskError::Stopped { path: asked.shared.me.name.to_string() },
+            Self::Tell => AskError::Stopped { path: String::new() },
+        }
+    }
+}
+
+impl Drop for AskedHere {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.shared.pending.take(self.correlation);
+            if let Some(stream) = self.shared.running.lock().remove(&self.correlation) {
+                stream.cancel.cancel();
+            }
+        }
+    }
+}
+
+async fn send(
+    mesh: &Mesh,
+    request: Request<'_>,
+    waiter: Option<Waiter>,
+    until: Instant,
+) -> Result<Sent, AskError> {
+    match mesh.shared().place(request.path)? {
+        Place::There(session) => {
+            let channel = session.channel(request.path);
+            let unreachable = || session.unreachable(false);
+            let streams = request.streams || request.is_tell;
+            let opens = open(&channel, request.path, request.kind, streams);
+            let kind = within(Some(until), opens, unreachable).await?;
+            let asked = waiter.map(|waiter| Asked::new(&session, waiter)).transpose()?;
+            let meta = Meta { deadline: request.deadline, ..Meta::default() };
+            let header = MessageHeader {
+                correlation: asked.as_ref().map_or(0, |asked| asked.correlation),
+                ..header(&channel, kind, Content::Json, &meta)
+            };
+            let payload = Bytes::copy_from_slice(request.body.as_bytes());
+            let full = || {
+                channel
+                    .terms()
+                    .map_or_else(|| session.unreachable(false), |terms| channel.mailbox_full(&terms))
+            };
+            within(Some(until), channel.send(header, payload), full).await?;
+            Ok(if request.is_tell { Sent::Tell } else { Sent::There { session, asked } })
+        }
+        Place::Here(port) => {
+            let kinds = port.kinds();
+            let Some(kind) = kinds.iter().position(|kind| kind.name == request.kind) else {
+                let known = kinds.into_iter().map(|kind| kind.name).collect();
+                let (path, kind) = (request.path.to_owned(), request.kind.to_owned());
+                return Err(AskError::UnknownKind { path, kind, known });
+            };
+            let shared = Arc::clone(mesh.shared());
+            let asked = match waiter {
+                Some(waiter) => {
+                    let closed = |_| AskError::NotRunning { path: request.path.to_owned() };
+                    let correlation = shared.pending.insert(waiter).map_err(closed)?;
+                    Some(AskedHere { shared: Arc::clone(&shared), correlation, is_answered: false })
+                }
+                None => None,
+            };
+            let header = MessageHeader {
+                channel: 0,
+                kind: u16::try_from(kind).unwrap_or(u16::MAX),
+                content: Content::Json,
+                correlation: asked.as_ref().map_or(0, |asked| asked.correlation),
+                sender: 0,
+                budget_ms: crate::channel::budget_ms(request.deadline),
+                body: None,
+            };
+            let payload = Bytes::copy_from_slice(request.body.as_bytes());
+            let path: Arc<str> = shared.full_path(request.path).into();
+            let mut frames = Frames::new(Arc::new(Here { shared }), path, None);
+            frames.push(Frame::owned(&header, payload, port.capacity(), Instant::now()));
+            let delivers = Arc::clone(&port).deliver(frames);
+            within(Some(until), delivers, || port.full_error()).await?;
+            Ok(asked.map_or(Sent::Tell, |asked| Sent::Here(Box::new(asked))))
+        }
+    }
+}
+
+/// Dynamic callers in this process, as an origin of messages.
+struct Here {
+    shared: Arc<Shared>,
+}
+
+impl Origin for Here {
+    fn node(&self) -> Option<&Arc<str>> {
+        None
+    }
+
+    fn answer(
+        &self,
+        header: ReplyHeader,
+        write: &mut dyn FnMut(&mut BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        let mut payload = BytesMut::new();
+        write(&mut payload)?;
+        let answer =
+            Answer::Frame { outcome: header.outcome, content: header.content, payload: payload.freeze() };
+        if header.outcome == Outcome::Item {
+            self.shared.pending.with(header.correlation, |waiter| {
+                if let Waiter::Stream(reader) = waiter {
+                    drop(reader.try_send(answer));
+                }
+            });
+            return Ok(());
+        }
+        match self.shared.pending.take(header.correlation) {
+            Some(Waiter::Ask(asker)) => drop(asker.send(answer)),
+            Some(Waiter::Stream(reader)) => drop(reader.try_send(answer)),
+            Some(Waiter::Relay { .. }) | None => {}
+        }
+        Ok(())
+    }
+
+    fn begin(&self, correlation: u64, stream: Arc<StreamOut>) {
+        self.shared.running.lock().insert(correlation, stream);
+    }
+
+    fn end(&self, correlation: u64) {
+        self.shared.running.lock().remove(&correlation);
+    }
+
+    fn here(&self) -> &str {
+        &self.shared.me.name
+    }
+}
+
+fn late(path: &str, started: Instant, deadline: Instant, may_have_run: bool) -> AskError {
+    let budget_ms = elapsed_ms(started, Some(deadline));
+    AskError::DeadlineExceeded { path: path.to_owned(), budget_ms, may_have_run }
+}
+
+fn json_of(answer: Answer, lost: &AskError, here: &str) -> Result<String, Failure> {
+    match answer {
+        Answer::Frame { outcome: Outcome::Failure, payload, .. } => Err(decode_frame(&payload)
+            .unwrap_or_else(|error| {
+                let error = AskError::BadMessage {
+                    path: String::new(),
+                    kind: "reply".to_owned(),
+                    reason: error.to_string(),
+                };
+                failure_of(&error, here)
+            })),
+        Answer::Frame { payload, .. } => Ok(text(&payload)),
+        Answer::Lost => Err(failure_of(lost, here)),
+    }
+}
+
+fn text(payload: &Bytes) -> String {
+    String::from_utf8_lossy(payload).into_owned()
+}

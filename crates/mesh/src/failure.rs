@@ -1,0 +1,130 @@
+//! Errors of asks, to and from their form on the wire.
+
+use mesh_actor::{AskError, RemoteFailure, RetryHint};
+use mesh_proto::{Failure, Json, Retry};
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+
+/// The wire's form of an error that `here` made, or passes on.
+pub(crate) fn failure_of(error: &AskError, here: &str) -> Failure {
+    if let AskError::Remote { failure } = error
+        && let Some(whole) = failure.downcast_ref::<Failure>()
+    {
+        return whole.clone();
+    }
+    let retry = match error.retry() {
+        RetryHint::Never => Retry::Never,
+        RetryHint::After(pause) => Retry::AfterMs(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
+        _ => Retry::Backoff,
+    };
+    Failure {
+        code: error.code().to_owned(),
+        message: error.to_string(),
+        details: details_of(error),
+        retry,
+        may_have_run: error.may_have_run(),
+        origin: here.to_owned(),
+    }
+}
+
+/// What a program may want of an error, field by field.
+fn details_of(error: &AskError) -> Json {
+    let details = match error {
+        AskError::NoSuchActor { path } | AskError::NotRunning { path } | AskError::Stopped { path } => {
+            json!({ "path": path })
+        }
+        AskError::NoSuchNode { node, known } => json!({ "node": node, "known": known }),
+        AskError::UnknownKind { path, kind, known } => json!({ "path": path, "kind": kind, "known": known }),
+        AskError::BadMessage { path, kind, reason } => {
+            json!({ "path": path, "kind": kind, "reason": reason })
+        }
+        AskError::MailboxFull { path, len, capacity, oldest_ms } => {
+            json!({ "path": path, "len": len, "capacity": capacity, "oldest_ms": oldest_ms })
+        }
+        AskError::DeadlineExceeded { path, budget_ms, .. } => json!({ "path": path, "budget_ms": budget_ms }),
+        AskError::Unreachable { node, .. } => json!({ "node": node }),
+        AskError::TooLarge { path, bytes, bytes_max } => {
+            json!({ "path": path, "bytes": bytes, "bytes_max": bytes_max })
+        }
+        AskError::Denied { path, reason } => json!({ "path": path, "reason": reason }),
+        _ => Value::Null,
+    };
+    Json::of(&details)
+}
+
+/// The error that a failure stands for: of the same variant that the other node had, where this version knows it.
+pub(crate) fn error_of(failure: Failure) -> AskError {
+    let details = failure.details.to_value();
+    let text = |key: &str| details.get(key).and_then(Value::as_str).map(str::to_owned);
+    let number = |key: &str| details.get(key).and_then(Value::as_u64);
+    let texts = |key: &str| {
+        let list = details.get(key).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(|one| one.as_str().map(str::to_owned)).collect()
+    };
+    let known = || {
+        let error = match failure.code.as_str() {
+            "NO_SUCH_ACTOR" => AskError::NoSuchActor { path: text("path")? },
+            "NO_SUCH_NODE" => AskError::NoSuchNode { node: text("node")?, known: texts("known") },
+            "NOT_RUNNING" => AskError::NotRunning { path: text("path")? },
+            "STOPPED" => AskError::Stopped { path: text("path")? },
+            "UNKNOWN_KIND" => {
+                AskError::UnknownKind { path: text("path")?, kind: text("kind")?, known: texts("known") }
+            }
+            "BAD_MESSAGE" => {
+                AskError::BadMessage { path: text("path")?, kind: text("kind")?, reason: text("reason")? }
+            }
+            "MAILBOX_FULL" => AskError::MailboxFull {
+                path: text("path")?,
+                len: u32::try_from(number("len")?).ok()?,
+                capacity: u32::try_from(number("capacity")?).ok()?,
+                oldest_ms: number("oldest_ms")?,
+            },
+            "TIMEOUT" => AskError::DeadlineExceeded {
+                path: text("path")?,
+                budget_ms: number("budget_ms")?,
+                may_have_run: failure.may_have_run,
+            },
+            "UNREACHABLE" => {
+                AskError::Unreachable { node: text("node")?, may_have_run: failure.may_have_run }
+            }
+            "DENIED" => AskError::Denied { path: text("path")?, reason: text("reason")? },
+            _ => return None,
+        };
+        Some(error)
+    };
+    if let Some(error) = known() {
+        return error;
+    }
+    let retry = match failure.retry {
+        Retry::Never => RetryHint::Never,
+        Retry::AfterMs(pause) => RetryHint::After(Duration::from_millis(pause)),
+        Retry::Backoff => RetryHint::Backoff,
+    };
+    let whole = Arc::new(failure.clone());
+    let Failure { code, message, may_have_run, .. } = failure;
+    AskError::Remote { failure: RemoteFailure { code, message, retry, may_have_run, whole } }
+}
+
+pub(crate) fn not_running(path: &str, here: &str) -> Failure {
+    failure_of(&AskError::NotRunning { path: path.to_owned() }, here)
+}
+
+/// The channel that a message names is closed, or never was open.
+pub(crate) fn channel_closed(here: &str) -> Failure {
+    failure_of(&AskError::NotRunning { path: "the actor behind a closed channel".to_owned() }, here)
+}
+
+/// A large payload never came, or not whole.
+pub(crate) fn body_lost(path: &str, here: &str) -> Failure {
+    let reason = "its payload did not arrive".to_owned();
+    failure_of(&AskError::BadMessage { path: path.to_owned(), kind: "message".to_owned(), reason }, here)
+}
+
+pub(crate) fn bad_message(path: &str, kind: &str, reason: String, here: &str) -> Failure {
+    failure_of(&AskError::BadMessage { path: path.to_owned(), kind: kind.to_owned(), reason }, here)
+}
+
+pub(crate) fn limit_reached(what: &str, limit: usize, here: &str) -> Failure {
+    let path = here.to_owned();
+    failure_of(&AskError::Denied { path, reason: format!("a peer has at most {limit} {what}") }, here)
+}

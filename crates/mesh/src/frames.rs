@@ -1,0 +1,202 @@
+//! Messages that came together over one channel, not yet decoded.
+//!
+//! Small payloads of a group lie side by side in one arena: no allocation for a message, and none pins the
+//! datagram that it came in.
+
+use bytes::{Bytes, BytesMut};
+use mesh_proto::{
+    EncodeError, Failure,
+    credit::Weight,
+    frame::{Content, MessageHeader, Outcome, ReplyHeader},
+};
+use std::{collections::VecDeque, sync::Arc};
+use tokio::time::{Duration, Instant};
+
+use crate::{inlet::Inlet, stream_out::StreamOut};
+
+/// Who sent messages, and is owed their replies.
+pub(crate) trait Origin: Send + Sync {
+    /// The peer's node, or `None` for callers in this process.
+    fn node(&self) -> Option<&Arc<str>>;
+
+    /// Sends one reply, failure or item. `write` appends the payload.
+    fn answer(
+        &self,
+        header: ReplyHeader,
+        write: &mut dyn FnMut(&mut BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError>;
+
+    /// Notes that an ask is being handled, so that it can be cancelled and its stream granted room.
+    fn begin(&self, correlation: u64, stream: Arc<StreamOut>);
+
+    /// Forgets it again.
+    fn end(&self, correlation: u64);
+
+    /// The name of this node, for failures.
+    fn here(&self) -> &str;
+}
+
+/// One message, its payload in the arena or on its own.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    pub(crate) kind: u16,
+    pub(crate) content: Content,
+    pub(crate) correlation: u64,
+    pub(crate) sender: u64,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) weight: Weight,
+    payload: Payload,
+}
+
+#[derive(Debug, Clone)]
+enum Payload {
+    Arena { start: u32, length: u32 },
+    Owned(Bytes),
+}
+
+impl Frame {
+    /// A frame whose payload stands on its own.
+    pub(crate) fn owned(header: &MessageHeader, payload: Bytes, capacity: Weight, now: Instant) -> Self {
+        let weight = Weight::of_message(payload.len(), capacity);
+        Self { payload: Payload::Owned(payload), ..Self::bare(header, weight, now) }
+    }
+
+    fn bare(header: &MessageHeader, weight: Weight, now: Instant) -> Self {
+        let deadline = (header.budget_ms > 0).then(|| now + Duration::from_millis(header.budget_ms));
+        Self {
+            kind: header.kind,
+            content: header.content,
+            correlation: header.correlation,
+            sender: header.sender,
+            deadline,
+            weight,
+            payload: Payload::Owned(Bytes::new()),
+        }
+    }
+}
+
+/// A group of messages from one origin. Dropped before all were taken, it tells every asker left.
+pub(crate) struct Frames {
+    origin: Arc<dyn Origin>,
+    path: Arc<str>,
+    /// Where room goes that a taken message frees; `None` for callers in this process.
+    inlet: Option<Arc<Inlet>>,
+    arena: Vec<u8>,
+    items: VecDeque<Frame>,
+    weight: Weight,
+}
+
+impl Frames {
+    pub(crate) fn new(origin: Arc<dyn Origin>, path: Arc<str>, inlet: Option<Arc<Inlet>>) -> Self {
+        Self { origin, path, inlet, arena: Vec::new(), items: VecDeque::new(), weight: Weight::ZERO }
+    }
+
+    /// Messages were taken and their room is free: the peer may be lent more.
+    pub(crate) fn taken(&self) {
+        if let Some(inlet) = &self.inlet {
+            inlet.top_up();
+        }
+    }
+
+    pub(crate) fn origin(&self) -> &Arc<dyn Origin> {
+        &self.origin
+    }
+
+    /// The path of the actor that they are for.
+    pub(crate) fn path(&self) -> &Arc<str> {
+        &self.path
+    }
+
+    /// What all of them are charged.
+    pub(crate) fn weight(&self) -> Weight {
+        self.weight
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Adds a message, copying its payload into the arena.
+    pub(crate) fn push_copied(
+        &mut self,
+        header: &MessageHeader,
+        payload: &[u8],
+        capacity: Weight,
+        now: Instant,
+    ) {
+        let weight = Weight::of_message(payload.len(), capacity);
+        let start = u32::try_from(self.arena.len()).expect("a group is far below 4 GiB");
+        let length = u32::try_from(payload.len()).expect("a frame is far below 4 GiB");
+        self.arena.extend_from_slice(payload);
+        self.push(Frame { payload: Payload::Arena { start, length }, ..Frame::bare(header, weight, now) });
+    }
+
+    /// Adds a message.
+    pub(crate) fn push(&mut self, frame: Frame) {
+        self.weight = self.weight.plus(frame.weight);
+        self.items.push_back(frame);
+    }
+
+    /// The kind of the next message.
+    pub(crate) fn next_kind(&self) -> Option<u16> {
+        self.items.front().map(|frame| frame.kind)
+    }
+
+    /// Takes the next message out.
+    pub(crate) fn take_next(&mut self) -> Option<Frame> {
+        let frame = self.items.pop_front()?;
+        self.weight = self.weight.minus(frame.weight);
+        Some(frame)
+    }
+
+    pub(crate) fn payload<'a>(&'a self, frame: &'a Frame) -> &'a [u8] {
+        match &frame.payload {
+            Payload::Arena { start, length } => &self.arena[*start as usize..(*start + *length) as usize],
+            Payload::Owned(bytes) => bytes,
+        }
+    }
+
+    /// The payload as bytes that outlive the group.
+    pub(crate) fn payload_owned(&self, frame: &Frame) -> Bytes {
+        match &frame.payload {
+            Payload::Arena { .. } => Bytes::copy_from_slice(self.payload(frame)),
+            Payload::Owned(bytes) => bytes.clone(),
+        }
+    }
+
+    /// Answers one ask with a failure; a tell is not answered.
+    pub(crate) fn refuse(&self, frame: &Frame, failure: &Failure) {
+        refuse(&*self.origin, frame.correlation, failure);
+    }
+}
+
+impl Drop for Frames {
+    fn drop(&mut self) {
+        let asks: Vec<u64> = self
+            .items
+            .drain(..)
+            .map(|frame| frame.correlation)
+            .filter(|&correlation| correlation != 0)
+            .collect();
+        if !asks.is_empty() {
+            let failure = crate::failure::not_running(&self.path, self.origin.here());
+            for correlation in asks {
+                refuse(&*self.origin, correlation, &failure);
+            }
+        }
+    }
+}
+
+/// Answers an ask with a failure; correlation 0 is a tell, which nobody waits for.
+pub(crate) fn refuse(origin: &dyn Origin, correlation: u64, failure: &Failure) {
+    if correlation == 0 {
+        return;
+    }
+    let header =
+        ReplyHeader { correlation, outcome: Outcome::Failure, content: Content::Bincode, body: None };
+    let written = origin.answer(header, &mut |buffer| {
+        mesh_proto::encode_frame(failure, buffer);
+        Ok(())
+    });
+    debug_assert!(written.is_ok(), "a failure has only plain fields");
+}

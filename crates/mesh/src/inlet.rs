@@ -1,0 +1,313 @@
+//! The receiving half of a channel: what a peer may send to one actor here, and what it has sent.
+//!
+//! An inlet never lets a message in for which no room was set aside, so the reader of a lane never waits,
+//! and a stuck actor holds back its own senders only.
+
+use crate::{
+    frames::{Frame, Frames, Origin, refuse},
+    port::{Port, Reserved, Room},
+    session::Session,
+};
+use bytes::Bytes;
+use mesh_proto::{
+    Failure,
+    credit::{Overrun, ReceiverCredit, Weight},
+    frame::{Control, MessageHeader},
+};
+use parking_lot::Mutex;
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    sync::Arc,
+};
+use tokio::time::Instant;
+
+/// One channel that a peer has opened to an actor here.
+pub(crate) struct Inlet {
+    number: u32,
+    session: Arc<Session>,
+    port: Arc<dyn Port>,
+    path: Arc<str>,
+    capacity: Weight,
+    kinds: u16,
+    state: Mutex<State>,
+}
+
+struct State {
+    credit: ReceiverCredit,
+    room: Box<dyn Room>,
+    /// Messages behind one whose body has not come yet, by lane: they must not overtake it.
+    held: HashMap<u8, VecDeque<Held>>,
+    /// The sum of grants that a waiting sender asked for, and for which room is being reserved.
+    wanted: Option<Weight>,
+    is_reclaiming: bool,
+    closed: Option<Failure>,
+}
+
+enum Held {
+    Ready(Frame),
+    Awaits { header: MessageHeader, number: u64 },
+}
+
+/// Messages of one read, for one inlet.
+pub(crate) struct Arrived {
+    pub(crate) frames: Frames,
+    /// Headers whose payload comes on a stream of its own, and messages behind them, in order.
+    pub(crate) behind: Vec<Behind>,
+    pub(crate) weight: Weight,
+}
+
+/// A message that stands behind one whose body is to come, or is such a message.
+pub(crate) enum Behind {
+    Body(MessageHeader),
+    Frame(Frame),
+}
+
+impl Inlet {
+    pub(crate) fn new(number: u32, session: Arc<Session>, port: Arc<dyn Port>, path: Arc<str>) -> Arc<Self> {
+        let capacity = port.capacity();
+        let state = State {
+            credit: ReceiverCredit::new(capacity),
+            room: Arc::clone(&port).room(),
+            held: HashMap::new(),
+            wanted: None,
+            is_reclaiming: false,
+            closed: None,
+        };
+        let kinds = u16::try_from(port.kinds().len()).unwrap_or(u16::MAX);
+        let inlet = Self { number, session, port, path, capacity, kinds, state: Mutex::new(state) };
+        Arc::new(inlet)
+    }
+
+    pub(crate) fn capacity(&self) -> Weight {
+        self.capacity
+    }
+
+    /// Whether headers may name this kind.
+    pub(crate) fn knows(&self, kind: u16) -> bool {
+        kind < self.kinds
+    }
+
+    pub(crate) fn arrived(self: &Arc<Self>) -> Arrived {
+        let origin: Arc<dyn Origin> = Arc::clone(&self.session) as Arc<dyn Origin>;
+        let frames = Frames::new(origin, Arc::clone(&self.path), Some(Arc::clone(self)));
+        Arrived { frames, behind: Vec::new(), weight: Weight::ZERO }
+    }
+
+    /// Whether messages of this lane have to queue behind a body that is to come.
+    pub(crate) fn is_holding(&self, lane: u8) -> bool {
+        self.state.lock().held.contains_key(&lane)
+    }
+
+    /// The first grant, for `Opened`.
+    pub(crate) fn first_grant(&self) -> Weight {
+        let mut state = self.state.lock();
+        let wanted = state.credit.wanted();
+        let lent = state.room.lend(wanted);
+        state.credit.grant(lent)
+    }
+
+    /// Lets in what one read of a lane has brought.
+    ///
+    /// # Errors
+    /// [`Overrun`] when the peer sent more than it was granted: its connection has to end.
+    pub(crate) fn receive(self: &Arc<Self>, lane: u8, arrived: Arrived) -> Result<(), Overrun> {
+        let Arrived { frames, behind, weight } = arrived;
+        let mut state = self.state.lock();
+        state.credit.receive(weight)?;
+        if let Some(failure) = state.closed.clone() {
+            drop(state);
+            for behind in &behind {
+                let correlation = match behind {
+                    Behind::Body(header) => header.correlation,
+                    Behind::Frame(frame) => frame.correlation,
+                };
+                refuse(&*self.session, correlation, &failure);
+            }
+            return Ok(());
+        }
+        if frames.len() > 0 {
+            state.room.accept(frames);
+        }
+        let mut bodies = Vec::new();
+        for behind in behind {
+            let line = state.held.entry(lane).or_default();
+            match behind {
+                Behind::Frame(frame) => line.push_back(Held::Ready(frame)),
+                Behind::Body(header) => {
+                    let Some(body) = header.body else { continue };
+                    line.push_back(Held::Awaits { header, number: body.number });
+                    bodies.push(body);
+                }
+            }
+        }
+        self.top_up_locked(&mut state);
+        drop(state);
+        for body in bodies {
+            self.session.expect_body(body, Arc::clone(self), lane);
+        }
+        Ok(())
+    }
+
+    /// A body has come, or has failed (`None`): it takes its place, and whoever stood behind it may go on.
+    pub(crate) fn on_body(self: &Arc<Self>, lane: u8, number: u64, payload: Option<&Bytes>) {
+        let mut lost = None;
+        let mut state = self.state.lock();
+        let Some(line) = state.held.get_mut(&lane) else { return };
+        let place =
+            line.iter().position(|held| matches!(held, Held::Awaits { number: n, .. } if *n == number));
+        let Some(place) = place else { return };
+        if let Held::Awaits { header, .. } = line[place] {
+            match payload {
+                Some(payload) => {
+                    let frame = Frame::owned(&header, payload.clone(), self.capacity, Instant::now());
+                    line[place] = Held::Ready(frame);
+                }
+                None => {
+                    line.remove(place);
+                    let bytes = header.body.map_or(0, |body| body.bytes as usize);
+                    lost = Some((header.correlation, Weight::of_message(bytes, self.capacity)));
+                }
+            }
+        }
+        let mut frames = self.arrived().frames;
+        while let Some(Held::Ready(_)) = line.front() {
+            if let Some(Held::Ready(frame)) = line.pop_front() {
+                frames.push(frame);
+            }
+        }
+        if line.is_empty() {
+            state.held.remove(&lane);
+        }
+        if let Some((_, weight)) = lost {
+            state.room.free(weight);
+        }
+        if frames.len() > 0 {
+            state.room.accept(frames);
+        }
+        self.top_up_locked(&mut state);
+        drop(state);
+        if let Some((correlation, _)) = lost {
+            refuse(&*self.session, correlation, &crate::failure::body_lost(&self.path, self.session.here()));
+        }
+    }
+
+    /// Lends more, when room has become free and the window has a gap.
+    pub(crate) fn top_up(&self) {
+        self.top_up_locked(&mut self.state.lock());
+    }
+
+    fn top_up_locked(&self, state: &mut State) {
+        // A sender that waits is served in line with all others, by its reservation.
+        if state.wanted.is_some() || state.is_reclaiming || state.closed.is_some() {
+            return;
+        }
+        let wanted = state.credit.wanted();
+        if wanted == Weight::ZERO {
+            return;
+        }
+        let lent = state.room.lend(wanted);
+        if lent != Weight::ZERO {
+            let granted = state.credit.grant(lent);
+            self.session.control(&Control::Grant { channel: self.number, granted });
+        }
+    }
+
+    /// The peer's first in line waits until all grants sum up to `until`.
+    pub(crate) fn on_want(self: &Arc<Self>, until: Weight) {
+        let mut state = self.state.lock();
+        if state.closed.is_some() {
+            return;
+        }
+        let is_reserving = state.wanted.is_some();
+        if is_reserving {
+            state.wanted = Some(until);
+            return;
+        }
+        if state.credit.short_of(until) == Weight::ZERO {
+            return;
+        }
+        state.wanted = Some(until);
+        drop(state);
+        let inlet = Arc::clone(self);
+        self.session.spawn(async move { inlet.reserve_wanted().await });
+    }
+
+    async fn reserve_wanted(self: Arc<Self>) {
+        loop {
+            let short = {
+                let mut state = self.state.lock();
+                let Some(until) = state.wanted else { return };
+                let short = state.credit.short_of(until);
+                if short == Weight::ZERO || state.closed.is_some() {
+                    state.wanted = None;
+                    self.top_up_locked(&mut state);
+                    return;
+                }
+                short
+            };
+            match Arc::clone(&self.port).reserve(short).await {
+                Ok(reserved) => self.grant(reserved, short),
+                Err(_) => return, // the port is closing; `close` tells the peer
+            }
+        }
+    }
+
+    fn grant(&self, reserved: Reserved, weight: Weight) {
+        let mut state = self.state.lock();
+        state.room.add(reserved);
+        let granted = state.credit.grant(weight);
+        self.session.control(&Control::Grant { channel: self.number, granted });
+    }
+
+    /// Asks the peer for credit that it does not use, because others wait for the same mailbox.
+    pub(crate) fn reclaim(&self) {
+        let mut state = self.state.lock();
+        let is_idle = state.wanted.is_none() && !state.is_reclaiming && state.closed.is_none();
+        if is_idle && state.credit.outstanding() != Weight::ZERO {
+            state.is_reclaiming = true;
+            self.session.control(&Control::Reclaim { channel: self.number });
+        }
+    }
+
+    /// The peer gave credit back.
+    ///
+    /// # Errors
+    /// [`Overrun`] when it gives back more than it had.
+    pub(crate) fn on_return(&self, returned: Weight) -> Result<(), Overrun> {
+        let mut state = self.state.lock();
+        let freed = state.credit.take_back(returned)?;
+        state.is_reclaiming = false;
+        state.room.free(freed);
+        Ok(())
+    }
+
+    /// The actor is gone: tells the peer, and refuses what still comes.
+    pub(crate) fn close(&self, failure: &Failure) {
+        let held = {
+            let mut state = self.state.lock();
+            if state.closed.is_some() {
+                return;
+            }
+            state.closed = Some(failure.clone());
+            std::mem::take(&mut state.held)
+        };
+        self.session.control(&Control::Closed { channel: self.number, failure: failure.clone() });
+        for held in held.into_values().flatten() {
+            let correlation = match held {
+                Held::Ready(frame) => frame.correlation,
+                Held::Awaits { header, .. } => header.correlation,
+            };
+            refuse(&*self.session, correlation, failure);
+        }
+    }
+}
+
+impl fmt::Debug for Inlet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inlet")
+            .field("number", &self.number)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}

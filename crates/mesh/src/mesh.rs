@@ -1,0 +1,260 @@
+//! A handle on the mesh, from one of its nodes or from a client.
+
+use crate::{
+    dynamic::{self, JsonStream},
+    port::{Local, LocalPort},
+    remote::Remote,
+    shared::{Role, Shared},
+    wire::{KindError, WireActor, WireMessage},
+};
+use mesh_actor::{Actor, ActorRef, ActorSpec, AskError, Open, Recipient, StartError, Streaming};
+use mesh_proto::{ActorPath, Entry, Failure, InvalidPath};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+/// A handle on the mesh. Cheap to clone.
+#[derive(Clone)]
+pub struct Mesh {
+    shared: Arc<Shared>,
+}
+
+/// A member of the mesh, as one node sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberInfo {
+    /// Its name.
+    pub name: String,
+    /// Its id: 32 hexadecimal digits.
+    pub id: String,
+    /// `alive`, `suspect`, `down` or `left`.
+    pub state: &'static str,
+    /// Where it accepts connections.
+    pub addr: String,
+    /// What its operator says of it.
+    pub labels: BTreeMap<String, String>,
+    /// How many actors it runs.
+    pub actors: u64,
+}
+
+/// Why an actor was not published.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The name breaks the rules of names.
+    #[error("{name:?} is no actor's name: {reason}")]
+    Name {
+        /// The name.
+        name: String,
+        /// The rule.
+        reason: &'static str,
+    },
+    /// Another actor of this node has the name.
+    #[error("another actor of this node is published as {name}")]
+    Taken {
+        /// The name.
+        name: String,
+    },
+    /// One of the actor's kinds breaks the rules of the wire.
+    #[error(transparent)]
+    Kind(#[from] KindError),
+}
+
+impl Mesh {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// The name of this node; for a client, of the node that it reached.
+    #[must_use]
+    pub fn node_name(&self) -> &str {
+        match &self.shared.role {
+            Role::Member(_) => &self.shared.me.name,
+            Role::Client { uplink, .. } => uplink.get().map_or("", |session| &session.peer().name),
+        }
+    }
+
+    /// The actor at `path` (`node/name`, or a published `name`), for messages of the type `M`.
+    ///
+    /// Nothing is looked up before the first message; that there is no such actor is then an [`AskError`].
+    ///
+    /// # Errors
+    /// [`InvalidPath`] when the path breaks the rules of paths.
+    pub fn recipient<M: WireMessage>(&self, path: &str) -> Result<Recipient<M>, InvalidPath> {
+        let path: ActorPath = path.parse()?;
+        Ok(Recipient::new(Arc::new(Remote::<M>::new(self.clone(), path))))
+    }
+
+    /// The actor at `path`, for messages that it answers with a stream.
+    ///
+    /// # Errors
+    /// As [`Mesh::recipient`].
+    pub fn stream_recipient<M>(&self, path: &str) -> Result<Recipient<Open<M>>, InvalidPath>
+    where
+        M: WireMessage + Streaming<Item: Serialize + DeserializeOwned>,
+    {
+        let path: ActorPath = path.parse()?;
+        Ok(Recipient::new(Arc::new(Remote::<Open<M>>::new(self.clone(), path))))
+    }
+
+    /// Asks with a message as JSON; the reply is JSON too. For callers that know only the kind's name.
+    ///
+    /// # Errors
+    /// [`Failure`], as the node that knows told it.
+    pub async fn ask_json(
+        &self,
+        path: &str,
+        kind: &str,
+        body: &str,
+        timeout: Duration,
+    ) -> Result<String, Failure> {
+        dynamic::ask(self, path, kind, body, timeout).await
+    }
+
+    /// Sends a message as JSON, waiting for room at most `timeout`.
+    ///
+    /// # Errors
+    /// [`Failure`] with the code `MAILBOX_FULL` when there was no room in time; others as for any message.
+    pub async fn tell_json(
+        &self,
+        path: &str,
+        kind: &str,
+        body: &str,
+        timeout: Duration,
+    ) -> Result<(), Failure> {
+        dynamic::tell(self, path, kind, body, timeout).await
+    }
+
+    /// Asks for a stream with a message as JSON.
+    ///
+    /// # Errors
+    /// [`Failure`] when the message was not sent.
+    pub async fn stream_json(
+        &self,
+        path: &str,
+        kind: &str,
+        body: &str,
+        timeout: Duration,
+    ) -> Result<JsonStream, Failure> {
+        dynamic::stream(self, path, kind, body, timeout).await
+    }
+
+    /// Spawns an actor on this node, supervised: `make` makes it, and makes it anew at every restart.
+    pub fn spawn<A: Actor>(
+        &self,
+        spec: ActorSpec,
+        make: impl Fn() -> A + Send + Sync + 'static,
+    ) -> ActorRef<A> {
+        self.shared.system.spawn(spec, make)
+    }
+
+    /// Spawns an actor whose making may wait or fail.
+    pub fn spawn_with<A, F>(
+        &self,
+        spec: ActorSpec,
+        open: impl Fn() -> F + Send + Sync + 'static,
+    ) -> ActorRef<A>
+    where
+        A: Actor,
+        F: Future<Output = Result<A, StartError>> + Send + 'static,
+    {
+        self.shared.system.spawn_with(spec, open)
+    }
+
+    /// Makes an actor of this node reachable as `node/name` from everywhere, and as `name` unless an older actor
+    /// has it. It is withdrawn when the actor ends.
+    ///
+    /// # Errors
+    /// [`PublishError`]; nothing has changed then.
+    pub fn publish<A: WireActor>(&self, name: &str, actor: &ActorRef<A>) -> Result<(), PublishError> {
+        mesh_proto::check_name(name)
+            .map_err(|reason| PublishError::Name { name: name.to_owned(), reason })?;
+        let port = LocalPort::new(self.shared.actor_id(actor.serial()), actor.clone())?;
+        let port: Arc<dyn Local> = port;
+        {
+            let mut ports = self.shared.ports.write();
+            if ports.contains_key(name) {
+                return Err(PublishError::Taken { name: name.to_owned() });
+            }
+            ports.insert(name.to_owned(), Arc::clone(&port));
+        }
+        let since_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
+        let since_ms = u64::try_from(since_ms).unwrap_or(u64::MAX);
+        if let Some(membership) = self.shared.membership() {
+            let entry = Entry { name: name.to_owned(), serial: actor.serial(), since_ms };
+            membership.publish(entry, self.shared.system.len());
+        }
+        let (shared, name) = (Arc::clone(&self.shared), name.to_owned());
+        self.shared.reclaimer.watch(&port);
+        self.shared.tasks.spawn(async move {
+            port.ended().await;
+            shared.withdraw(&name, &port);
+        });
+        Ok(())
+    }
+
+    /// Spawns an actor of a registered kind on any node; answers its path.
+    ///
+    /// # Errors
+    /// [`AskError::UnknownKind`] when that node does not register the kind; `BAD_MESSAGE` for wrong arguments or a
+    /// name that is taken; others as for any ask.
+    pub async fn spawn_kind(
+        &self,
+        node: &str,
+        kind: &str,
+        name: &str,
+        args: &str,
+    ) -> Result<String, AskError> {
+        let spawn =
+            crate::node_actor::Spawn { kind: kind.to_owned(), name: name.to_owned(), args: args.to_owned() };
+        let node = self.node_actor::<crate::node_actor::Spawn>(node)?;
+        let spawned = node.ask(spawn).timeout(Duration::from_secs(10)).await?;
+        spawned.map(|spawned| spawned.path).map_err(crate::failure::error_of)
+    }
+
+    /// Stops the actor at `node/name` after its current message.
+    ///
+    /// # Errors
+    /// [`AskError::NoSuchActor`] when nobody is published there; others as for any ask.
+    pub async fn stop_actor(&self, path: &str) -> Result<(), AskError> {
+        let parsed: ActorPath =
+            path.parse().map_err(|error: InvalidPath| AskError::BadPath { reason: error.to_string() })?;
+        let node = parsed.node().unwrap_or(self.node_name()).to_owned();
+        let stop = crate::node_actor::Stop { name: parsed.name().to_owned() };
+        let stopped = self.node_actor::<crate::node_actor::Stop>(&node)?.ask(stop).await?;
+        stopped.map_err(crate::failure::error_of)
+    }
+
+    /// Every member, as this node sees it; empty for a client, which asks a node.
+    #[must_use]
+    pub fn members(&self) -> Vec<MemberInfo> {
+        let Some(membership) = self.shared.membership() else { return Vec::new() };
+        let info = |member: mesh_proto::Member| MemberInfo {
+            name: member.name,
+            id: member.id.to_string(),
+            state: member.state.as_str(),
+            addr: member.addr,
+            labels: member.labels.into_iter().collect(),
+            actors: member.actors,
+        };
+        membership.members().into_iter().map(info).collect()
+    }
+
+    fn node_actor<M: WireMessage>(&self, node: &str) -> Result<Recipient<M>, AskError> {
+        let path = format!("{node}/{}", crate::node_actor::NAME);
+        self.recipient(&path).map_err(|error| AskError::BadPath { reason: error.to_string() })
+    }
+}
+
+impl fmt::Debug for Mesh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mesh").field("node", &self.node_name()).finish_non_exhaustive()
+    }
+}

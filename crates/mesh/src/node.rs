@@ -1,0 +1,252 @@
+//! A member of the mesh in this process.
+
+use crate::{
+    config::NodeConfig,
+    membership::{self, JoinFailure, Membership},
+    mesh::Mesh,
+    node_actor::{self, NodeActor},
+    pending::Pending,
+    registry::{Registry, Spawnable},
+    shared::{Me, Reclaimer, Role, Shared},
+    tasks::Tasks,
+};
+use mesh_actor::{ActorSpec, Class, Runtimes, System};
+use mesh_net::{BindError, CloseCode, Endpoint, Identity, PeerIdentity};
+use mesh_proto::NodeId;
+use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
+
+/// A running node. Dropped without [`Node::leave`], it ends at once, and its peers find it dead.
+pub struct Node {
+    mesh: Mesh,
+}
+
+/// How a node is to be started.
+#[derive(Debug)]
+pub struct NodeBuilder {
+    config: NodeConfig,
+    registry: Registry,
+}
+
+/// Why a node could not be started. Nothing is left running.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartNodeError {
+    /// The configuration has mistakes; all of them are listed.
+    #[error("the configuration is wrong: {}", .problems.join("; "))]
+    Config {
+        /// Every mistake, as `key: what is wrong`.
+        problems: Vec<String>,
+    },
+    /// The port could not be opened.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// The identity is a client's; a node needs one of its own.
+    #[error("the identity of {name} is a client's, not a node's")]
+    NotANode {
+        /// Its name.
+        name: String,
+    },
+    /// No seed let the node join.
+    #[error("could not join: {}", listed(.failures))]
+    Join {
+        /// Every seed with its reason.
+        failures: Vec<(String, JoinFailure)>,
+    },
+    /// The runtime is shutting down.
+    #[error("the runtime is shutting down")]
+    Runtime,
+}
+
+fn listed(failures: &[(String, JoinFailure)]) -> String {
+    failures.iter().map(|(seed, failure)| format!("{seed}: {failure}")).collect::<Vec<_>>().join("; ")
+}
+
+impl Node {
+    /// A node with these settings.
+    #[must_use]
+    pub fn builder(config: NodeConfig) -> NodeBuilder {
+        NodeBuilder { config, registry: Registry::default() }
+    }
+
+    /// The mesh, seen from this node.
+    #[must_use]
+    pub fn mesh(&self) -> &Mesh {
+        &self.mesh
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared().me.name
+    }
+
+    /// Its id: 32 hexadecimal digits.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.shared().me.id.to_string()
+    }
+
+    /// Its cluster.
+    #[must_use]
+    pub fn cluster(&self) -> &str {
+        &self.shared().me.cluster
+    }
+
+    /// Where it accepts connections.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
+        self.shared().membership().map_or(unspecified, |membership| membership.endpoint.local_addr())
+    }
+
+    /// What others are told to dial.
+    #[must_use]
+    pub fn advertised(&self) -> String {
+        self.shared().membership().map(Membership::listens).unwrap_or_default()
+    }
+
+    /// Leaves: tells everybody, lets the actors finish their mailboxes for at most `drain_timeout`, then closes.
+    pub async fn leave(self) {
+        let shared = Arc::clone(self.shared());
+        let Some(membership) = shared.membership() else { return };
+        membership.leave();
+        if let Err(still) = shared.system.drain(membership.config.drain_timeout).await {
+            tracing::warn!(%still, "actors had not finished when the node left");
+        }
+        if let Err(still) = shared.system.shutdown(Duration::from_secs(1)).await {
+            tracing::warn!(%still, "actors did not end");
+        }
+        membership.close(CloseCode::Leaving, "the node leaves");
+        membership.endpoint.close();
+        membership.endpoint.wait_idle(Duration::from_secs(1)).await;
+        shared.tasks.abort();
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        self.mesh.shared()
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        if let Some(membership) = self.shared().membership() {
+            membership.endpoint.close();
+        }
+        self.shared().tasks.abort();
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").field("name", &self.name()).field("addr", &self.local_addr()).finish()
+    }
+}
+
+impl NodeBuilder {
+    /// Lets actors of this type be spawned here, by anyone who names `kind`.
+    #[must_use]
+    pub fn register<A: Spawnable>(mut self, kind: &str) -> Self {
+        self.registry.register::<A>(kind);
+        self
+    }
+
+    /// Gives the actors that are spawned here by kind a value of this process, as a connection or a client: they find
+    /// it by its type, as [`SpawnContext::extension`](crate::SpawnContext::extension). A second value of one type
+    /// replaces the first.
+    #[must_use]
+    pub fn extension<T: std::any::Any + Send + Sync>(mut self, value: Arc<T>) -> Self {
+        self.registry.extend(value);
+        self
+    }
+
+    /// Binds the port, and joins if there are seeds.
+    ///
+    /// # Errors
+    /// [`StartNodeError`]; nothing is left running.
+    pub async fn start(self, identity: Identity, runtimes: Runtimes) -> Result<Node, StartNodeError> {
+        let network = runtimes.network.clone();
+        let starts = network.spawn(async move {
+            let peer_id = identity.peer_id().clone();
+            self.checked(&peer_id)?;
+            let endpoint = Endpoint::bind(self.config.listen, &identity, &self.config.transport)?;
+            self.run(endpoint, peer_id, runtimes).await
+        });
+        starts.await.unwrap_or(Err(StartNodeError::Runtime))
+    }
+
+    /// Starts on an endpoint that was made elsewhere: in memory, for tests.
+    ///
+    /// # Errors
+    /// As [`NodeBuilder::start`].
+    pub async fn start_on(
+        self,
+        endpoint: Endpoint,
+        peer_id: PeerIdentity,
+        runtimes: Runtimes,
+    ) -> Result<Node, StartNodeError> {
+        let network = runtimes.network.clone();
+        let starts = network.spawn(async move {
+            self.checked(&peer_id)?;
+            self.run(endpoint, peer_id, runtimes).await
+        });
+        starts.await.unwrap_or(Err(StartNodeError::Runtime))
+    }
+
+    fn checked(&self, peer_id: &PeerIdentity) -> Result<(), StartNodeError> {
+        let problems = self.config.problems();
+        if !problems.is_empty() {
+            return Err(StartNodeError::Config { problems });
+        }
+        if peer_id.role != mesh_net::Role::Node {
+            return Err(StartNodeError::NotANode { name: peer_id.name.clone() });
+        }
+        Ok(())
+    }
+
+    async fn run(
+        self,
+        endpoint: Endpoint,
+        peer_id: PeerIdentity,
+        runtimes: Runtimes,
+    ) -> Result<Node, StartNodeError> {
+        let me = Me {
+            id: NodeId(peer_id.id),
+            name: peer_id.name.as_str().into(),
+            boot: crate::shared::boot_now(),
+            cluster: peer_id.cluster.as_str().into(),
+        };
+        let network = runtimes.network.clone();
+        let membership = Membership::new(me.clone(), endpoint, self.config);
+        let shared = Arc::new(Shared {
+            me,
+            network: network.clone(),
+            system: System::new(runtimes),
+            ports: Default::default(),
+            registry: self.registry,
+            pending: Pending::default(),
+            running: Default::default(),
+            tasks: Tasks::new(network),
+            reclaimer: Reclaimer::default(),
+            role: Role::Member(Box::new(membership)),
+        });
+        let mesh = Mesh::new(Arc::clone(&shared));
+        let node = Node { mesh: mesh.clone() };
+        let spec = ActorSpec::new(node_actor::NAME).class(Class::Trusted);
+        let actor = mesh.spawn(spec, {
+            let mesh = mesh.clone();
+            move || NodeActor { mesh: mesh.clone() }
+        });
+        mesh.publish(node_actor::NAME, &actor)
+            .expect("the node's own actor has sound kinds and is the first");
+        shared.tasks.spawn(membership::accept(Arc::clone(&shared)));
+        shared.tasks.spawn(shared.reclaimer.run());
+        if let Some(membership) = shared.membership()
+            && !membership.config.seeds.is_empty()
+        {
+            let joined = membership::join(&shared, membership).await;
+            joined.map_err(|failures| StartNodeError::Join { failures })?;
+        }
+        shared.tasks.spawn(membership::keep(Arc::clone(&shared)));
+        Ok(node)
+    }
+}

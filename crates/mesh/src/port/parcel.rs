@@ -1,0 +1,304 @@
+//! Messages from a peer in an actor's mailbox: decoded one by one as the actor takes them.
+
+use crate::{
+    failure::{bad_message, failure_of},
+    frames::{Frame, Frames, refuse},
+    stream_out::StreamOut,
+    wire::{KindRow, WireMessage},
+};
+use bytes::{BufMut, BytesMut};
+use futures::future::BoxFuture;
+use mesh_actor::{
+    Actor, AskError, Cancel, Context, Handler, Items, Meta, Parcel, Sender, Skipped, Slot, StreamHandler,
+    Streaming,
+};
+use mesh_proto::{
+    EncodeError,
+    credit::Weight,
+    decode_payload, encode_payload,
+    frame::{Content, INLINE_BYTES_MAX, Outcome, ReplyHeader},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use std::{pin::pin, sync::Arc, task::Poll};
+use tokio::sync::mpsc;
+
+pub(super) type KindTable<A> = Arc<[KindRow<A>]>;
+
+/// A group of messages from one peer, in the mailbox of `A`.
+pub(crate) struct RemoteParcel<A: Actor> {
+    kinds: KindTable<A>,
+    frames: Frames,
+    slot: Slot<A>,
+    /// Room of messages that were taken, and that is freed with the next [`RemoteParcel::free`].
+    taken: Weight,
+}
+
+/// Messages whose room is freed together when none of their handlers waits.
+const FREED_TOGETHER: u64 = 32;
+
+impl<A: Actor> RemoteParcel<A> {
+    pub(super) fn new(kinds: KindTable<A>, frames: Frames, slot: Slot<A>) -> Self {
+        Self { kinds, frames, slot, taken: Weight::ZERO }
+    }
+
+    /// Takes the next message if it is of this kind.
+    fn take(&mut self, kind: u16) -> Option<Frame> {
+        if self.frames.next_kind() != Some(kind) {
+            return None;
+        }
+        let frame = self.frames.take_next()?;
+        self.taken = self.taken.plus(frame.weight);
+        if self.taken.messages >= FREED_TOGETHER {
+            self.free();
+        }
+        Some(frame)
+    }
+
+    /// Frees the places of messages that were taken, and lets their senders send more.
+    fn free(&mut self) {
+        let taken = std::mem::take(&mut self.taken);
+        if taken != Weight::ZERO {
+            self.slot.release(super::local::mailbox_weight(taken));
+            self.frames.taken();
+        }
+    }
+
+    /// Tells the asker of a message that does not run.
+    fn skip(&self, frame: &Frame, skipped: Skipped) {
+        let error = skipped.error(self.frames.path());
+        self.frames.refuse(frame, &failure_of(&error, self.frames.origin().here()));
+    }
+
+    /// Decodes a message, or answers its sender and gives `None`.
+    fn open<M: WireMessage>(&self, frame: &Frame) -> Option<M> {
+        let payload = self.frames.payload(frame);
+        let decoded = match frame.content {
+            Content::Bincode => decode_payload(payload).map_err(|error| error.to_string()),
+            Content::Json => serde_json::from_slice(payload).map_err(|error| error.to_string()),
+        };
+        match decoded {
+            Ok(message) => Some(message),
+            Err(reason) => {
+                tracing::warn!(actor = %self.frames.path(), kind = M::KIND, reason, "message cannot be decoded");
+                let path = self.frames.path();
+                self.frames.refuse(frame, &bad_message(path, M::KIND, reason, self.frames.origin().here()));
+                None
+            }
+        }
+    }
+
+    fn meta(&self, frame: &Frame, cancel: Option<Cancel>) -> Meta {
+        let sender = (frame.sender != 0 || self.frames.origin().node().is_some())
+            .then(|| Sender { node: self.frames.origin().node().cloned(), serial: frame.sender });
+        Meta { deadline: frame.deadline, sender, cancel }
+    }
+
+    fn reply<R: Serialize>(&self, frame: &Frame, outcome: Outcome, reply: &R) {
+        if frame.correlation == 0 {
+            return;
+        }
+        let header =
+            ReplyHeader { correlation: frame.correlation, outcome, content: frame.content, body: None };
+        let written = self.frames.origin().answer(header, &mut |buffer| encode(frame.content, reply, buffer));
+        if let Err(error) = written {
+            let error = AskError::BadMessage {
+                path: self.frames.path().to_string(),
+                kind: "reply".to_owned(),
+                reason: error.reason,
+            };
+            self.frames.refuse(frame, &failure_of(&error, self.frames.origin().here()));
+        }
+    }
+}
+
+impl<A: Actor> Parcel<A> for RemoteParcel<A> {
+    fn remaining(&self) -> usize {
+        self.frames.len()
+    }
+
+    fn open_run<'a>(&'a mut self, max: usize, actor: &'a mut A, cx: &'a mut Context<A>) -> BoxFuture<'a, ()> {
+        let kind = self.frames.next_kind().map_or(0, usize::from);
+        // Headers that name no kind of the channel were refused when they came.
+        let open_run = self.kinds[kind].open_run;
+        open_run(self, max, actor, cx)
+    }
+
+    fn reject(self: Box<Self>, why: &AskError) {
+        let Self { mut frames, .. } = *self;
+        let failure = failure_of(why, frames.origin().here());
+        while let Some(frame) = frames.take_next() {
+            frames.refuse(&frame, &failure);
+        }
+    }
+}
+
+/// Handles messages of the kind `M` as long as the next one is of that kind too.
+pub(crate) fn answer_messages<'a, A, M>(
+    parcel: &'a mut RemoteParcel<A>,
+    max: usize,
+    actor: &'a mut A,
+    cx: &'a mut Context<A>,
+) -> BoxFuture<'a, ()>
+where
+    A: Handler<M>,
+    M: WireMessage,
+{
+    Box::pin(async move {
+        let kind = parcel.frames.next_kind().unwrap_or_default();
+        for _ in 0..max {
+            let Some(frame) = parcel.take(kind) else { break };
+            let Some(message) = parcel.open::<M>(&frame) else { continue };
+            if let Err(skipped) = cx.enter(parcel.meta(&frame, None)) {
+                parcel.skip(&frame, skipped);
+                continue;
+            }
+            let owed = (frame.correlation != 0).then(|| Owed::new(&parcel.frames, frame.correlation));
+            let reply = {
+                let mut handling = pin!(actor.handle(message, cx));
+                match futures::poll!(handling.as_mut()) {
+                    Poll::Ready(reply) => reply,
+                    Poll::Pending => {
+                        // It may wait for long: its place, and those before it, are free now.
+                        parcel.free();
+                        handling.await
+                    }
+                }
+            };
+            if let Some(owed) = owed {
+                owed.paid();
+                parcel.reply(&frame, Outcome::Reply, &reply);
+            }
+            if cx.interrupted() {
+                break;
+            }
+        }
+        parcel.free();
+    })
+}
+
+/// Handles one message of the kind `M` that is answered by a stream.
+pub(crate) fn answer_streams<'a, A, M>(
+    parcel: &'a mut RemoteParcel<A>,
+    _max: usize,
+    actor: &'a mut A,
+    cx: &'a mut Context<A>,
+) -> BoxFuture<'a, ()>
+where
+    M: WireMessage + Streaming<Item: Serialize + DeserializeOwned>,
+    A: StreamHandler<M>,
+{
+    Box::pin(async move {
+        let kind = parcel.frames.next_kind().unwrap_or_default();
+        let Some(frame) = parcel.take(kind) else { return };
+        parcel.free();
+        let Some(message) = parcel.open::<M>(&frame) else { return };
+        let cancel = Cancel::new();
+        if let Err(skipped) = cx.enter(parcel.meta(&frame, Some(cancel.clone()))) {
+            return parcel.skip(&frame, skipped);
+        }
+        let stream = StreamOut::new(cancel);
+        let owed = Owed::streaming(&parcel.frames, frame.correlation, Arc::clone(&stream));
+        let (items, made) = Items::channel(1);
+        let (reply, ()) =
+            futures::join!(actor.stream(message, items, cx), send_items(parcel, &frame, &stream, made));
+        owed.paid();
+        parcel.reply(&frame, Outcome::Reply, &reply);
+        // The end of the turn is for the runner to see.
+        let _ = cx.interrupted();
+    })
+}
+
+/// Sends items as they are made, each when the reader has room; ends when the handler drops its end.
+async fn send_items<A: Actor, T: Serialize>(
+    parcel: &RemoteParcel<A>,
+    frame: &Frame,
+    stream: &StreamOut,
+    mut made: mpsc::Receiver<T>,
+) {
+    let mut buffer = BytesMut::new();
+    loop {
+        let item = tokio::select! {
+            item = made.recv() => item,
+            () = stream.cancel.cancelled() => None,
+        };
+        let Some(item) = item else { return };
+        buffer.clear();
+        if let Err(error) = encode(frame.content, &item, &mut buffer) {
+            tracing::warn!(actor = %parcel.frames.path(), error = %error, "item cannot be encoded");
+            return;
+        }
+        if buffer.len() > INLINE_BYTES_MAX {
+            tracing::warn!(actor = %parcel.frames.path(), bytes = buffer.len(), "item is too large for a stream");
+            return;
+        }
+        tokio::select! {
+            () = stream.reserve(buffer.len()) => {}
+            () = stream.cancel.cancelled() => return,
+        }
+        let header = ReplyHeader {
+            correlation: frame.correlation,
+            outcome: Outcome::Item,
+            content: frame.content,
+            body: None,
+        };
+        let sent = parcel.frames.origin().answer(header, &mut |out| {
+            out.put_slice(&buffer);
+            Ok(())
+        });
+        debug_assert!(sent.is_ok(), "an encoded item is only copied");
+    }
+}
+
+fn encode<T: Serialize>(content: Content, value: &T, buffer: &mut BytesMut) -> Result<(), EncodeError> {
+    match content {
+        Content::Bincode => encode_payload(value, buffer),
+        Content::Json => serde_json::to_writer(buffer.writer(), value)
+            .map_err(|error| EncodeError { reason: error.to_string() }),
+    }
+}
+
+/// A reply that is owed while a handler runs. A handler that panics, is killed or fails pays with `STOPPED`.
+struct Owed {
+    origin: Arc<dyn crate::frames::Origin>,
+    path: Arc<str>,
+    correlation: u64,
+    is_stream: bool,
+    is_paid: bool,
+}
+
+impl Owed {
+    fn new(frames: &Frames, correlation: u64) -> Self {
+        Self {
+            origin: Arc::clone(frames.origin()),
+            path: Arc::clone(frames.path()),
+            correlation,
+            is_stream: false,
+            is_paid: false,
+        }
+    }
+
+    fn streaming(frames: &Frames, correlation: u64, stream: Arc<StreamOut>) -> Self {
+        if correlation != 0 {
+            frames.origin().begin(correlation, stream);
+        }
+        let mut owed = Self::new(frames, correlation);
+        owed.is_stream = true;
+        owed
+    }
+
+    fn paid(mut self) {
+        self.is_paid = true;
+    }
+}
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        if self.is_stream && self.correlation != 0 {
+            self.origin.end(self.correlation);
+        }
+        if !self.is_paid {
+            let error = AskError::Stopped { path: self.path.to_string() };
+            refuse(&*self.origin, self.correlation, &failure_of(&error, self.origin.here()));
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! An actor on another node, for a client that reached only this one: one hop further.
+//!
+//! A relay has no queue. Room for a client's channel is credit on the channel behind it, so the bound of the
+//! distant mailbox holds the client back too.
+
+use super::{Port, Reserved, Room};
+use crate::{
+    channel::{Channel, Charge, Terms, budget_ms},
+    failure::failure_of,
+    frames::Frames,
+    inlet::Inlet,
+    pending::Waiter,
+    session::Session,
+};
+use futures::{FutureExt, future::BoxFuture};
+use mesh_actor::AskError;
+use mesh_proto::{
+    ActorId,
+    credit::Weight,
+    frame::{ChannelKind, MessageHeader, Overflow},
+};
+use std::sync::Arc;
+
+/// The way to an actor on another node.
+pub(crate) struct RelayPort {
+    onward: Arc<Channel>,
+    terms: Arc<Terms>,
+    client: Arc<Session>,
+}
+
+impl RelayPort {
+    /// Relays for `client` over an open channel.
+    pub(crate) fn new(onward: Arc<Channel>, terms: Arc<Terms>, client: Arc<Session>) -> Arc<Self> {
+        Arc::new(Self { onward, terms, client })
+    }
+}
+
+impl Port for RelayPort {
+    fn actor(&self) -> ActorId {
+        self.terms.actor
+    }
+
+    fn kinds(&self) -> Vec<ChannelKind> {
+        self.terms.kinds.clone()
+    }
+
+    fn capacity(&self) -> Weight {
+        self.terms.capacity
+    }
+
+    fn overflow(&self) -> Overflow {
+        self.terms.overflow
+    }
+
+    fn room(self: Arc<Self>) -> Box<dyn Room> {
+        let charge = self.onward.charge_up_to(Weight::ZERO);
+        Box::new(RelayRoom { port: self, charge })
+    }
+
+    fn reserve(self: Arc<Self>, weight: Weight) -> BoxFuture<'static, Result<Reserved, AskError>> {
+        async move { Ok(Box::new(self.onward.charge(weight).await?) as Reserved) }.boxed()
+    }
+
+    // Idle credit is reclaimed by the node that owns the mailbox; this node passes on what it holds unused.
+    fn attach(&self, inlet: &Arc<Inlet>) {
+        self.onward.add_relay(inlet);
+    }
+}
+
+struct RelayRoom {
+    port: Arc<RelayPort>,
+    charge: Charge,
+}
+
+impl Room for RelayRoom {
+    fn lend(&mut self, upto: Weight) -> Weight {
+        let more = self.port.onward.charge_up_to(upto);
+        let lent = more.weight();
+        self.charge.merge(more);
+        lent
+    }
+
+    fn add(&mut self, reserved: Reserved) {
+        if let Ok(charge) = reserved.downcast::<Charge>() {
+            self.charge.merge(*charge);
+        }
+    }
+
+    fn free(&mut self, weight: Weight) {
+        self.charge.refund_part(weight);
+    }
+
+    fn accept(&mut self, mut frames: Frames) {
+        let onward = &self.port.onward;
+        while let Some(frame) = frames.take_next() {
+            let mut header = MessageHeader {
+                channel: onward.number(),
+                kind: frame.kind,
+                content: frame.content,
+                correlation: 0,
+                sender: frame.sender,
+                budget_ms: budget_ms(frame.deadline),
+                body: None,
+            };
+            if frame.correlation != 0 {
+                let waiter =
+                    Waiter::Relay { to: Arc::clone(&self.port.client), correlation: frame.correlation };
+                match onward.session().pending().insert(waiter) {
+                    Ok(correlation) => header.correlation = correlation,
+                    Err(_) => {
+                        let error = onward.session().unreachable(false);
+                        frames.refuse(&frame, &failure_of(&error, frames.origin().here()));
+                        continue;
+                    }
+                }
+                self.port.client.relays_to(frame.correlation, onward.session(), header.correlation);
+            }
+            onward.forward_now(header, &frames.payload_owned(&frame));
+            self.charge.spend_part(frame.weight);
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Sending to a path: the same calls whether the actor is here or on a peer.
+
+use crate::{
+    channel::{Channel, Unsent, budget_ms},
+    failure::error_of,
+    mesh::Mesh,
+    pending::{Answer, Waiter},
+    session::Session,
+    shared::Place,
+    wire::WireMessage,
+};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use mesh_actor::{AskError, Deliver, Message, Meta, Recipient, TellError, TryTellError};
+use mesh_proto::{
+    ActorPath, decode_frame, decode_payload, encode_payload, encode_payload_to_vec,
+    frame::{Content, Control, MessageHeader, Outcome},
+};
+use parking_lot::Mutex;
+use serde::de::DeserializeOwned;
+use std::{marker::PhantomData, sync::Arc, time::Duration};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
+
+mod stream;
+
+pub(crate) use stream::{Granting, stream_queue};
+
+/// The way to a path for messages of the type `M`.
+pub(crate) struct Remote<M> {
+    route: Arc<Route>,
+    of: PhantomData<fn(M)>,
+}
+
+/// The way to a path, found at the first use and again when it was lost.
+struct Route {
+    mesh: Mesh,
+    path: ActorPath,
+    known: Mutex<Option<(Arc<Channel>, u16)>>,
+}
+
+/// Where a message goes now.
+enum Way<M: Message> {
+    Here(Recipient<M>),
+    There(Arc<Channel>, u16),
+}
+
+impl<M> Remote<M> {
+    pub(crate) fn new(mesh: Mesh, path: ActorPath) -> Self {
+        Self { route: Arc::new(Route { mesh, path, known: Mutex::new(None) }), of: PhantomData }
+    }
+}
+
+impl Route {
+    fn channel_now(&self) -> Option<(Arc<Channel>, u16)> {
+        let mut known = self.known.lock();
+        if known.as_ref().is_some_and(|(channel, _)| channel.is_closed()) {
+            *known = None;
+        }
+        known.clone()
+    }
+
+    /// The way for the kind `kind`; opens a channel if there is none.
+    async fn way<T: Message>(&self, kind: &str, streams: bool) -> Result<Way<T>, AskError> {
+        if let Some((channel, place)) = self.channel_now() {
+            return Ok(Way::There(channel, place));
+        }
+        let path = self.path.to_string();
+        match self.mesh.shared().place(&path)? {
+            Place::Here(port) => {
+                let known = || port.kinds().into_iter().map(|kind| kind.name).collect();
+                let unknown =
+                    || AskError::UnknownKind { path: path.clone(), kind: kind.to_owned(), known: known() };
+                let recipient = port.recipient(kind).ok_or_else(unknown)?;
+                match recipient.downcast::<Recipient<T>>() {
+                    Ok(recipient) => Ok(Way::Here(*recipient)),
+                    Err(_) => Err(wrong_type(&path, kind, streams)),
+                }
+            }
+            Place::There(session) => {
+                let channel = session.channel(&path);
+                let place = open(&channel, &path, kind, streams).await?;
+                *self.known.lock() = Some((Arc::clone(&channel), place));
+                Ok(Way::There(channel, place))
+            }
+        }
+    }
+}
+
+/// Waits until the channel is open, and finds the kind's place in its headers.
+pub(crate) async fn open(channel: &Channel, path: &str, kind: &str, streams: bool) -> Result<u16, AskError> {
+    let terms = channel.opened().await.map_err(error_of)?;
+    let Some(place) = terms.kind(kind) else {
+        let known = terms.kinds.iter().map(|kind| kind.name.clone()).collect();
+        return Err(AskError::UnknownKind { path: path.to_owned(), kind: kind.to_owned(), known });
+    };
+    if terms.kinds[usize::from(place)].streams && !streams {
+        return Err(wrong_type(path, kind, streams));
+    }
+    Ok(place)
+}
+
+fn wrong_type(path: &str, kind: &str, streams: bool) -> AskError {
+    let reason =
+        if streams { "it is no stream of this type" } else { "it answers with a stream: ask for one" };
+    AskError::BadMessage { path: path.to_owned(), kind: kind.to_owned(), reason: reason.to_owned() }
+}
+
+pub(crate) fn header(channel: &Channel, kind: u16, content: Content, meta: &Meta) -> MessageHeader {
+    MessageHeader {
+        channel: channel.number(),
+        kind,
+        content,
+        correlation: 0,
+        sender: meta.sender.as_ref().map_or(0, |sender| sender.serial),
+        budget_ms: budget_ms(meta.deadline),
+        body: None,
+    }
+}
+
+impl<M: WireMessage> Deliver<M> for Remote<M> {
+    fn path(&self) -> String {
+        self.route.path.to_string()
+    }
+
+    #[inline]
+    fn try_tell(&self, message: M, meta: Meta) -> Result<(), TryTellError<M>> {
+        let full = |message| TryTellError::Full { message, len: 0, capacity: 0 };
+        let Some((channel, kind)) = self.route.channel_now() else { return Err(full(message)) };
+        let header = header(&channel, kind, Content::Bincode, &meta);
+        match channel.try_send(&header, |buffer| encode_payload(&message, buffer)) {
+            Ok(()) => Ok(()),
+            // Whether it only takes a moment is for `tell` to find out.
+            Err(Unsent::NoCredit | Unsent::Opening | Unsent::Later | Unsent::Closed(_)) => Err(full(message)),
+            Err(Unsent::Encode(error)) => {
+                let error = unwritable::<M>(&self.route.path, error.reason);
+                Err(TryTellError::Refused { message, error })
+            }
+        }
+    }
+
+    fn tell(&self, message: M, meta: Meta) -> BoxFuture<'static, Result<(), TellError>> {
+        let route = Arc::clone(&self.route);
+        Box::pin(async move {
+            let room_until = meta.deadline.unwrap_or_else(|| Instant::now() + TELL_TIMEOUT);
+            let sends = async {
+                match route.way::<M>(M::KIND, false).await? {
+                    Way::Here(recipient) => recipient.tell(message).deadline(meta.deadline).await,
+                    Way::There(channel, kind) => {
+                        let payload = encoded(&route.path, &message)?;
+                        channel.send(header(&channel, kind, Content::Bincode, &meta), payload).await
+                    }
+                }
+            };
+            within(Some(room_until), sends, || route.unsent()).await
+        })
+    }
+
+    fn ask(&self, message: M, meta: Meta) -> BoxFuture<'static, Result<M::Reply, AskError>> {
+        let route = Arc::clone(&self.route);
+        Box::pin(async move { route.ask(message, meta).await })
+    }
+}
+
+/// How long a tell waits for room unless it says otherwise.
+const TELL_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Route {
+    async fn ask<M: WireMessage>(&self, message: M, meta: Meta) -> Result<M::Reply, AskError> {
+        let started = Instant::now();
+        let deadline = meta.deadline;
+        let (channel, kind) = match self.channel_now() {
+            Some(known) => known,
+            None => match within(deadline, self.way::<M>(M::KIND, false), || self.unsent()).await? {
+                Way::Here(recipient) => return recipient.ask(message).deadline(deadline).await,
+                Way::There(channel, kind) => (channel, kind),
+            },
+        };
+        let (reply, replied) = oneshot::channel();
+        let asked = Asked::new(channel.session(), Waiter::Ask(reply))?;
+        let header = MessageHeader {
+            correlation: asked.correlation,
+            ..header(&channel, kind, Content::Bincode, &meta)
+        };
+        match channel.try_send(&header, |buffer| encode_payload(&message, buffer)) {
+            Ok(()) => {}
+            Err(Unsent::Encode(error)) => return Err(unwritable::<M>(&self.path, error.reason)),
+            Err(Unsent::Closed(failure)) => return Err(error_of(failure)),
+            Err(Unsent::NoCredit | Unsent::Opening | Unsent::Later) => {
+                let payload = encoded(&self.path, &message)?;
+                within(deadline, channel.send(header, payload), || self.unsent()).await?;
+            }
+        }
+        let late = || AskError::DeadlineExceeded {
+            path: self.path.to_string(),
+            budget_ms: elapsed_ms(started, deadline),
+            may_have_run: true,
+        };
+        let answer = within(deadline, async { Ok(replied.await) }, late).await?;
+        asked.answered();
+        reply_of(answer.unwrap_or(Answer::Lost), &channel, &self.path)
+    }
+
+    /// The error of a message that was not sent in time: the mailbox was full, or there was no way to it.
+    fn unsent(&self) -> AskError {
+        let full = self.channel_now().and_then(|(channel, _)| Some(channel.mailbox_full(&*channel.terms()?)));
+        full.unwrap_or_else(|| AskError::Unreachable {
+            node: self.path.node().unwrap_or(self.mesh.node_name()).to_owned(),
+            may_have_run: false,
+        })
+    }
+}
+
+/// An ask in the table of its connection. Dropped before it was answered, it withdraws the ask.
+pub(crate) struct Asked {
+    session: Arc<Session>,
+    pub(crate) correlation: u64,
+    is_answered: bool,
+}
+
+impl Asked {
+    pub(crate) fn new(session: &Arc<Session>, waiter: Waiter) -> Result<Self, AskError> {
+        let correlation = session.pending().insert(waiter).map_err(|_| session.unreachable(false))?;
+        Ok(Self { session: Arc::clone(session), correlation, is_answered: false })
+    }
+
+    pub(crate) fn answered(mut self) {
+        self.is_answered = true;
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if !self.is_answered && self.session.pending().take(self.correlation).is_some() {
+            self.session.control(&Control::Cancel { correlation: self.correlation });
+        }
+    }
+}
+
+/// A reply out of what came.
+fn reply_of<R: DeserializeOwned>(answer: Answer, channel: &Channel, path: &ActorPath) -> Result<R, AskError> {
+    let unreadable =
+        |reason: String| AskError::BadMessage { path: path.to_string(), kind: "reply".to_owned(), reason };
+    match answer {
+        Answer::Frame { outcome: Outcome::Failure, payload, .. } => {
+            let failure = decode_frame(&payload).map_err(|error| unreadable(error.to_string()))?;
+            Err(error_of(failure))
+        }
+        Answer::Frame { content: Content::Bincode, payload, .. } => {
+            decode_payload(&payload).map_err(|error| unreadable(error.to_string()))
+        }
+        Answer::Frame { content: Content::Json, payload, .. } => {
+            serde_json::from_slice(&payload).map_err(|error| unreadable(error.to_string()))
+        }
+        Answer::Lost => Err(channel.session().unreachable(true)),
+    }
+}
+
+fn encoded<M: WireMessage>(path: &ActorPath, message: &M) -> Result<Bytes, AskError> {
+    let bytes = encode_payload_to_vec(message).map_err(|error| unwritable::<M>(path, error.reason))?;
+    Ok(bytes.into())
+}
+
+fn unwritable<M: WireMessage>(path: &ActorPath, reason: String) -> AskError {
+    AskError::BadMessage { path: path.to_string(), kind: M::KIND.to_owned(), reason }
+}
+
+/// Runs `work` until the deadline.
+pub(crate) async fn within<T>(
+    deadline: Option<Instant>,
+    work: impl Future<Output = Result<T, AskError>>,
+    late: impl FnOnce() -> AskError,
+) -> Result<T, AskError> {
+    match deadline {
+        Some(at) => timeout_at(at, work).await.unwrap_or_else(|_elapsed| Err(late())),
+        None => work.await,
+    }
+}
+
+pub(crate) fn elapsed_ms(started: Instant, deadline: Option<Instant>) -> u64 {
+    let budget = deadline.map_or(0, |at| at.saturating_duration_since(started).as_millis());
+    u64::try_from(budget).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,303 @@
+//! One connection to one peer, from the hello to its end.
+//!
+//! ```text
+//!  Channel ─► lane outbox ═► lane reader ─► Inlet ─► mailbox        messages
+//!  Pending ◄─ reply reader ◄═ reply outbox ◄─ Owed reply            replies, failures, items
+//!      control outbox ═► control reader                             channels, credit, members, names
+//! ```
+//!
+//! When the connection ends everything that hangs on it ends too: asks in flight fail as `UNREACHABLE` (they
+//! may have run), channels close, room that was set aside for the peer is free again.
+
+use crate::{
+    channel::{Channel, write_frame},
+    frames::Origin,
+    inlet::Inlet,
+    pending::{Answer, Pending, Waiter},
+    shared::Shared,
+    stream_out::StreamOut,
+    tasks::Tasks,
+};
+use bytes::{Bytes, BytesMut};
+use mesh_actor::AskError;
+use mesh_net::{CloseCode, CloseReason, Connection, Outbox, Role};
+use mesh_proto::{
+    Boot, EncodeError, Failure, NodeId, encode_frame,
+    frame::{Body, Control, INLINE_BYTES_MAX, LANES, MESSAGE_BYTES_MAX, ReplyHeader},
+};
+use parking_lot::Mutex;
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+};
+
+mod body;
+mod control;
+mod hello;
+mod lane;
+mod reply;
+mod streams;
+
+pub use hello::HelloError;
+
+/// Bytes that wait in front of a lane before its senders wait: 128 KiB.
+const LANE_OUTBOX_BYTES: usize = 128 * 1024;
+
+/// Bytes of replies that wait before the peer's lanes are read no further: 1 MiB. A peer that does not read its
+/// replies stops being served, and nobody else notices.
+const REPLY_OUTBOX_BYTES: usize = 1024 * 1024;
+
+/// Bytes of control frames that may wait. They are few and small: what does not fit is a peer that reads nothing.
+const CONTROL_OUTBOX_BYTES: usize = 8 * 1024 * 1024;
+
+/// Who is at the other end.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) id: NodeId,
+    pub(crate) name: Arc<str>,
+    pub(crate) role: Role,
+    pub(crate) boot: Boot,
+}
+
+/// One connection with its streams.
+pub(crate) struct Session {
+    shared: Arc<Shared>,
+    peer: Peer,
+    is_dialled: bool,
+    connection: Connection,
+    control: Outbox,
+    lanes: [Outbox; LANES as usize],
+    replies: Outbox,
+    pending: Pending,
+    channels: Mutex<Channels>,
+    inlets: Mutex<HashMap<u32, Arc<Inlet>>>,
+    running: Mutex<HashMap<u64, Running>>,
+    bodies: body::Bodies,
+    next_body: AtomicU64,
+    is_closed: AtomicBool,
+    tasks: Tasks,
+    me: Weak<Self>,
+}
+
+#[derive(Default)]
+struct Channels {
+    by_path: HashMap<String, Arc<Channel>>,
+    by_number: HashMap<u32, Arc<Channel>>,
+    last: u32,
+}
+
+/// An ask of the peer that is being worked on.
+enum Running {
+    /// By an actor here.
+    Here(Arc<StreamOut>),
+    /// By another node, on which we asked under this number.
+    Relayed { to: Arc<Session>, correlation: u64 },
+}
+
+impl Session {
+    pub(crate) fn peer(&self) -> &Peer {
+        &self.peer
+    }
+
+    pub(crate) fn is_dialled(&self) -> bool {
+        self.is_dialled
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn pending(&self) -> &Pending {
+        &self.pending
+    }
+
+    pub(crate) fn lane(&self, lane: u8) -> &Outbox {
+        &self.lanes[usize::from(lane)]
+    }
+
+    /// Sends a control frame. They are bounded by what they are about: a peer that lets them pile up is cut off.
+    pub(crate) fn control(&self, frame: &Control) {
+        let waiting = self.control.push_always(|buffer| {
+            write_frame(buffer, |buffer| encode_frame(frame, buffer));
+            buffer.len()
+        });
+        if waiting.is_ok_and(|bytes| bytes > CONTROL_OUTBOX_BYTES) {
+            self.violation("reads no control frames");
+        }
+    }
+
+    /// Starts a task that ends with this session.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// The channel to the actor at `path`, opened now if there is none yet.
+    pub(crate) fn channel(self: &Arc<Self>, path: &str) -> Arc<Channel> {
+        let mut channels = self.channels.lock();
+        if let Some(channel) = channels.by_path.get(path).filter(|channel| !channel.is_closed()) {
+            return Arc::clone(channel);
+        }
+        channels.last += 1;
+        let number = channels.last;
+        let channel = Channel::new(Arc::clone(self), number, path);
+        channels.by_path.insert(path.to_owned(), Arc::clone(&channel));
+        channels.by_number.insert(number, Arc::clone(&channel));
+        drop(channels);
+        if self.is_closed() {
+            channel.on_closed(&self.unreachable_failure(false));
+        } else {
+            self.control(&Control::Open { channel: number, path: path.to_owned() });
+        }
+        channel
+    }
+
+    /// Sends a payload on a stream of its own; the answer goes into the header that stands for it.
+    pub(crate) fn send_body(&self, payload: Bytes) -> Body {
+        let number = self.next_body.fetch_add(1, Ordering::Relaxed);
+        let bytes = u32::try_from(payload.len()).unwrap_or(u32::MAX);
+        if let Some(session) = self.me.upgrade() {
+            self.spawn(async move { session.write_body(number, payload).await });
+        }
+        Body { number, bytes }
+    }
+
+    /// Notes which ask of ours works for an ask of the peer.
+    pub(crate) fn relays_to(&self, theirs: u64, to: &Arc<Self>, ours: u64) {
+        self.running.lock().insert(theirs, Running::Relayed { to: Arc::clone(to), correlation: ours });
+    }
+
+    /// The peer is at fault: says so, and ends the connection.
+    pub(crate) fn violation(&self, what: &str) {
+        tracing::warn!(peer = %self.peer.name, reason = what, "peer broke the protocol");
+        self.connection.close(CloseCode::ProtocolError, what);
+    }
+
+    /// Ends the connection on purpose.
+    pub(crate) fn close(&self, code: CloseCode, reason: &str) {
+        self.connection.close(code, reason);
+    }
+
+    /// The error of a message that cannot reach the peer, or whose reply cannot come back.
+    pub(crate) fn unreachable(&self, may_have_run: bool) -> AskError {
+        AskError::Unreachable { node: self.peer.name.to_string(), may_have_run }
+    }
+
+    fn unreachable_failure(&self, may_have_run: bool) -> Failure {
+        crate::failure::failure_of(&self.unreachable(may_have_run), &self.shared.me.name)
+    }
+
+    /// Waits for the end of the connection, and ends what hangs on it.
+    pub(crate) async fn ended(self: &Arc<Self>) -> CloseReason {
+        let reason = self.connection.closed().await;
+        self.is_closed.store(true, Ordering::Release);
+        self.control.close();
+        self.replies.close();
+        self.lanes.iter().for_each(Outbox::close);
+        for waiter in self.pending.close() {
+            self.give_up(waiter);
+        }
+        let failure = self.unreachable_failure(false);
+        let channels = std::mem::take(&mut *self.channels.lock());
+        for channel in channels.by_number.into_values() {
+            channel.on_closed(&failure);
+        }
+        self.inlets.lock().clear();
+        let running = std::mem::take(&mut *self.running.lock());
+        for (_, running) in running {
+            running.cancel();
+        }
+        self.tasks.abort();
+        reason
+    }
+
+    fn give_up(&self, waiter: Waiter) {
+        match waiter {
+            Waiter::Ask(asker) => drop(asker.send(Answer::Lost)),
+            // A reader whose queue is full finds its end when it has read what is there.
+            Waiter::Stream(reader) => drop(reader.try_send(Answer::Lost)),
+            Waiter::Relay { to, correlation } => {
+                to.forget(correlation);
+                crate::frames::refuse(&*to, correlation, &self.unreachable_failure(true));
+            }
+        }
+    }
+
+    fn forget(&self, correlation: u64) {
+        self.running.lock().remove(&correlation);
+    }
+}
+
+impl Running {
+    fn cancel(self) {
+        match self {
+            Self::Here(stream) => stream.cancel.cancel(),
+            Self::Relayed { to, correlation } => {
+                to.pending.take(correlation);
+                to.control(&Control::Cancel { correlation });
+            }
+        }
+    }
+}
+
+impl Origin for Session {
+    fn node(&self) -> Option<&Arc<str>> {
+        Some(&self.peer.name)
+    }
+
+    fn answer(
+        &self,
+        mut header: ReplyHeader,
+        write: &mut dyn FnMut(&mut BytesMut) -> Result<(), EncodeError>,
+    ) -> Result<(), EncodeError> {
+        let mut large = None;
+        let written = self.replies.push_always(|buffer| {
+            let before = buffer.len();
+            let written = write_frame(buffer, |buffer| {
+                encode_frame(&header, buffer);
+                let start = buffer.len();
+                write(buffer)?;
+                if buffer.len() - start > INLINE_BYTES_MAX {
+                    large = Some(buffer.split_off(start).freeze());
+                }
+                Ok(())
+            });
+            if written.is_err() || large.is_some() {
+                buffer.truncate(before);
+            }
+            written
+        });
+        // A closed outbox has nobody at its end: the asker already knows.
+        written.unwrap_or(Ok(()))?;
+        let Some(payload) = large else { return Ok(()) };
+        if payload.len() > MESSAGE_BYTES_MAX {
+            let reason = format!("{} bytes are more than the {MESSAGE_BYTES_MAX} of a reply", payload.len());
+            return Err(EncodeError { reason });
+        }
+        header.body = Some(self.send_body(payload));
+        let _ =
+            self.replies.push_always(|buffer| write_frame(buffer, |buffer| encode_frame(&header, buffer)));
+        Ok(())
+    }
+
+    fn begin(&self, correlation: u64, stream: Arc<StreamOut>) {
+        self.running.lock().insert(correlation, Running::Here(stream));
+    }
+
+    fn end(&self, correlation: u64) {
+        self.forget(correlation);
+    }
+
+    fn here(&self) -> &str {
+        &self.shared.me.name
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").field("peer", &self.peer.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,170 @@
+//! Large payloads, each on a stream of its own, so that nobody waits behind one.
+//!
+//! A body's header says how long it is, and was charged for it; the stream is read only when the header has
+//! come. So nobody can make this node hold bytes that no credit covers.
+
+use super::Session;
+use crate::inlet::Inlet;
+use bytes::{Buf, Bytes, BytesMut};
+use mesh_net::RecvHalf;
+use mesh_proto::frame::{BODY_NUMBER_BYTES, Body, Preamble, ReplyHeader};
+use parking_lot::Mutex;
+use std::{collections::HashMap, sync::Arc, time::Duration};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep, timeout},
+};
+
+/// How long a header waits for its stream, a stream for its header, and a reader for the next bytes: 10 s.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bodies whose two halves have not met yet.
+#[derive(Default)]
+pub(super) struct Bodies {
+    halves: Mutex<HashMap<u64, Half>>,
+}
+
+enum Half {
+    /// The header came, at this time; the stream has not.
+    Header(Expected, Instant),
+    /// The stream came, and its reader waits for the header.
+    Stream(oneshot::Sender<Expected>),
+}
+
+/// A body that a header has announced.
+struct Expected {
+    number: u64,
+    bytes: usize,
+    to: BodyFor,
+}
+
+/// Where a body goes when it is complete.
+pub(super) enum BodyFor {
+    Message { inlet: Arc<Inlet>, lane: u8 },
+    Reply(ReplyHeader),
+}
+
+impl Session {
+    /// A message's header has announced a body.
+    pub(crate) fn expect_body(&self, body: Body, inlet: Arc<Inlet>, lane: u8) {
+        self.expect(body, BodyFor::Message { inlet, lane });
+    }
+
+    pub(super) fn expect(&self, body: Body, to: BodyFor) {
+        let expected = Expected { number: body.number, bytes: body.bytes as usize, to };
+        let mut halves = self.bodies.halves.lock();
+        match halves.remove(&body.number) {
+            // A reader that gave up has closed the connection.
+            Some(Half::Stream(reader)) => drop(reader.send(expected)),
+            Some(Half::Header(..)) => {
+                drop(halves);
+                self.violation("announced one body twice");
+            }
+            None => drop(halves.insert(body.number, Half::Header(expected, Instant::now()))),
+        }
+    }
+
+    pub(super) async fn write_body(&self, number: u64, payload: Bytes) {
+        let Ok(mut send) = self.connection.open_uni(0).await else {
+            // The peer notices at its deadline; a permit that never comes is a peer that reads nothing.
+            return self.violation("permits no stream for a body");
+        };
+        let mut intro = BytesMut::from(&Preamble::Body.encode()[..]);
+        intro.extend_from_slice(&number.to_le_bytes());
+        let mut chunks = [intro.freeze(), payload];
+        if send.write_chunks(&mut chunks).await.is_ok() {
+            send.finish();
+        }
+    }
+
+    pub(super) async fn read_body(self: Arc<Self>, mut receive: RecvHalf, rest: Bytes) {
+        let Ok(Some((number, rest))) = timeout(BODY_TIMEOUT, read_number(&mut receive, rest)).await else {
+            return;
+        };
+        let expected = match self.claim(number) {
+            Ok(expected) => expected,
+            Err(header) => match timeout(BODY_TIMEOUT, header).await {
+                Ok(Ok(expected)) => expected,
+                Ok(Err(_)) | Err(_) => return self.violation("sent a body that no header announced"),
+            },
+        };
+        let payload = read_exactly(&mut receive, expected.bytes, rest).await;
+        self.complete(expected, payload);
+    }
+
+    fn claim(&self, number: u64) -> Result<Expected, oneshot::Receiver<Expected>> {
+        let mut halves = self.bodies.halves.lock();
+        if let Some(Half::Header(expected, _)) = halves.remove(&number) {
+            return Ok(expected);
+        }
+        let (found, header) = oneshot::channel();
+        halves.insert(number, Half::Stream(found));
+        Err(header)
+    }
+
+    fn complete(&self, expected: Expected, payload: Option<Bytes>) {
+        match (expected.to, payload) {
+            (BodyFor::Message { inlet, lane }, payload) => {
+                inlet.on_body(lane, expected.number, payload.as_ref())
+            }
+            (BodyFor::Reply(header), Some(payload)) => self.on_reply(header, payload),
+            (BodyFor::Reply(header), None) => {
+                if let Some(waiter) = self.pending.take(header.correlation) {
+                    self.give_up(waiter);
+                }
+            }
+        }
+    }
+
+    /// Gives up bodies whose stream never came, so that what stands behind them goes on.
+    pub(super) async fn expire_bodies(self: Arc<Self>) {
+        loop {
+            sleep(BODY_TIMEOUT / 2).await;
+            let late: Vec<u64> = {
+                let halves = self.bodies.halves.lock();
+                let is_late =
+                    |half: &Half| matches!(half, Half::Header(_, since) if since.elapsed() > BODY_TIMEOUT);
+                halves.iter().filter(|(_, half)| is_late(half)).map(|(number, _)| *number).collect()
+            };
+            for number in late {
+                let half = self.bodies.halves.lock().remove(&number);
+                if let Some(Half::Header(expected, _)) = half {
+                    self.complete(expected, None);
+                }
+            }
+        }
+    }
+}
+
+async fn read_number(receive: &mut RecvHalf, rest: Bytes) -> Option<(u64, Bytes)> {
+    let mut first = BytesMut::from(&rest[..]);
+    let mut chunk = [Bytes::new()];
+    while first.len() < BODY_NUMBER_BYTES {
+        receive.read_chunks(&mut chunk).await.ok()??;
+        first.extend_from_slice(&std::mem::take(&mut chunk[0]));
+    }
+    let mut rest = first.freeze();
+    let number = rest.get_u64_le();
+    Some((number, rest))
+}
+
+/// Reads a body of exactly `bytes`; `None` when it is shorter, longer, or stalls.
+async fn read_exactly(receive: &mut RecvHalf, bytes: usize, rest: Bytes) -> Option<Bytes> {
+    let mut payload = BytesMut::with_capacity(bytes.min(256 * 1024));
+    payload.extend_from_slice(&rest);
+    let mut chunks: [Bytes; 16] = std::array::from_fn(|_| Bytes::new());
+    loop {
+        if payload.len() > bytes {
+            return None;
+        }
+        match timeout(BODY_TIMEOUT, receive.read_chunks(&mut chunks)).await {
+            Ok(Ok(Some(count))) => {
+                for chunk in &mut chunks[..count] {
+                    payload.extend_from_slice(&std::mem::take(chunk));
+                }
+            }
+            Ok(Ok(None)) => return (payload.len() == bytes).then(|| payload.freeze()),
+            Ok(Err(_)) | Err(_) => return None,
+        }
+    }
+}

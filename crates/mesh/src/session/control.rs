@@ -1,0 +1,182 @@
+//! Reads the control stream: channels, credit, cancellation, members and names.
+
+use super::{Running, Session};
+use crate::{
+    channel::Terms,
+    failure::{failure_of, limit_reached},
+    inlet::Inlet,
+    port::{Port, RelayPort},
+    shared::{Place, no_such_actor},
+};
+use bytes::Bytes;
+use mesh_net::{FrameReader, RecvHalf, Role};
+use mesh_proto::{credit::Weight, decode_frame, frame::Control};
+use std::sync::Arc;
+use tokio::time::{Duration, timeout};
+
+/// Channels that one peer may have open: 65,536. Each costs this node about 500 bytes, and room in a mailbox.
+const CHANNELS_MAX: usize = 65_536;
+
+/// How long a client waits for a channel to a third node: 5 s.
+const RELAY_OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Session {
+    pub(super) async fn read_control(
+        self: Arc<Self>,
+        mut receive: RecvHalf,
+        mut reader: FrameReader,
+        early: Vec<Control>,
+    ) {
+        for frame in early {
+            self.on_control(frame);
+        }
+        let mut chunks: [Bytes; 16] = std::array::from_fn(|_| Bytes::new());
+        while let Ok(Some(count)) = receive.read_chunks(&mut chunks).await {
+            for chunk in &mut chunks[..count] {
+                let chunk = std::mem::take(chunk);
+                let mut wrong = None;
+                let read = reader.feed(&chunk, |frame| match decode_frame::<Control>(frame.bytes()) {
+                    Ok(control) => self.on_control(control),
+                    Err(error) => drop(wrong.get_or_insert(error.to_string())),
+                });
+                let wrong = read.err().map(|error| error.to_string()).or(wrong);
+                if let Some(wrong) = wrong {
+                    return self.violation(&wrong);
+                }
+            }
+        }
+    }
+
+    fn on_control(self: &Arc<Self>, frame: Control) {
+        match frame {
+            Control::Hello(_) => self.violation("said hello twice"),
+            Control::Open { channel, path } => self.on_open(channel, &path),
+            Control::Opened { channel, actor, kinds, overflow, capacity, granted } => {
+                if let Some(channel) = self.channel_numbered(channel) {
+                    channel.on_opened(Terms { actor, kinds, overflow, capacity }, granted);
+                }
+            }
+            Control::Closed { channel, failure } => self.on_closed(channel, &failure),
+            Control::Close { channel } => drop(self.inlets.lock().remove(&channel)),
+            Control::Grant { channel, granted } => {
+                if let Some(channel) = self.channel_numbered(channel) {
+                    channel.on_grant(granted);
+                }
+            }
+            Control::Want { channel, until } => {
+                if let Some(inlet) = self.inlet(channel) {
+                    inlet.on_want(until);
+                }
+            }
+            Control::Reclaim { channel } => {
+                if let Some(channel) = self.channel_numbered(channel) {
+                    channel.on_reclaim();
+                }
+            }
+            Control::Return { channel, returned } => {
+                let taken = self.inlet(channel).map_or(Ok(()), |inlet| inlet.on_return(returned));
+                if let Err(overrun) = taken {
+                    self.violation(&overrun.to_string());
+                }
+            }
+            Control::Cancel { correlation } => {
+                let running = self.running.lock().remove(&correlation);
+                if let Some(running) = running {
+                    running.cancel();
+                }
+            }
+            Control::StreamGrant { correlation, granted } => self.on_stream_grant(correlation, granted),
+            Control::Members(_) | Control::Published(_) | Control::Withdrawn(_) | Control::Leaving => {
+                self.on_news(frame);
+            }
+        }
+    }
+
+    /// Only nodes have news of the mesh: a client that claims to is no peer of ours.
+    fn on_news(self: &Arc<Self>, frame: Control) {
+        if self.peer.role != Role::Node {
+            return self.violation("is a client, and speaks as a node");
+        }
+        self.shared.on_news(self, frame);
+    }
+
+    fn on_stream_grant(&self, correlation: u64, granted: Weight) {
+        match self.running.lock().get(&correlation) {
+            Some(Running::Here(stream)) => stream.on_grant(granted),
+            Some(Running::Relayed { to, correlation }) => {
+                to.control(&Control::StreamGrant { correlation: *correlation, granted });
+            }
+            None => {}
+        }
+    }
+
+    fn on_closed(&self, number: u32, failure: &mesh_proto::Failure) {
+        let mut channels = self.channels.lock();
+        let Some(channel) = channels.by_number.remove(&number) else { return };
+        channels.by_path.retain(|_, known| !Arc::ptr_eq(known, &channel));
+        drop(channels);
+        channel.on_closed(failure);
+    }
+
+    fn on_open(self: &Arc<Self>, channel: u32, path: &str) {
+        let is_known = {
+            let inlets = self.inlets.lock();
+            if inlets.len() >= CHANNELS_MAX {
+                let failure = limit_reached("channels", CHANNELS_MAX, &self.shared.me.name);
+                return self.control(&Control::Closed { channel, failure });
+            }
+            inlets.contains_key(&channel)
+        };
+        if is_known {
+            return self.violation("opened one channel twice");
+        }
+        match self.shared.place(path) {
+            Ok(Place::Here(port)) => self.open_inlet(channel, path, &port.as_port()),
+            // One hop: for a client, to the node that the path names; never for a node, which dials that itself.
+            Ok(Place::There(next)) if self.peer.role == Role::Client => {
+                let (session, path) = (Arc::clone(self), path.to_owned());
+                self.spawn(async move { session.open_relay(channel, &path, next).await });
+            }
+            Ok(Place::There(_)) => {
+                self.refuse_open(channel, &no_such_actor(path));
+            }
+            Err(error) => self.refuse_open(channel, &error),
+        }
+    }
+
+    fn open_inlet(self: &Arc<Self>, channel: u32, path: &str, port: &Arc<dyn Port>) {
+        let full: Arc<str> = self.shared.full_path(path).into();
+        let inlet = Inlet::new(channel, Arc::clone(self), Arc::clone(port), full);
+        self.inlets.lock().insert(channel, Arc::clone(&inlet));
+        port.attach(&inlet);
+        self.control(&Control::Opened {
+            channel,
+            actor: port.actor(),
+            kinds: port.kinds(),
+            overflow: port.overflow(),
+            capacity: port.capacity(),
+            granted: inlet.first_grant(),
+        });
+    }
+
+    async fn open_relay(self: Arc<Self>, number: u32, path: &str, next: Arc<Self>) {
+        let onward = next.channel(path);
+        match timeout(RELAY_OPEN_TIMEOUT, onward.opened()).await {
+            Ok(Ok(terms)) => {
+                let port: Arc<dyn Port> = RelayPort::new(onward, terms, Arc::clone(&self));
+                self.open_inlet(number, path, &port);
+            }
+            Ok(Err(failure)) => self.control(&Control::Closed { channel: number, failure }),
+            Err(_elapsed) => self.refuse_open(number, &next.unreachable(false)),
+        }
+    }
+
+    fn refuse_open(&self, channel: u32, error: &mesh_actor::AskError) {
+        let failure = failure_of(error, &self.shared.me.name);
+        self.control(&Control::Closed { channel, failure });
+    }
+
+    fn channel_numbered(&self, number: u32) -> Option<Arc<crate::channel::Channel>> {
+        self.channels.lock().by_number.get(&number).cloned()
+    }
+}

@@ -1,0 +1,149 @@
+//! Reads one lane: groups what came together by the actor that it is for, and lets it in.
+
+use super::Session;
+use crate::{
+    frames::{Frame as Message, refuse},
+    inlet::{Arrived, Behind, Inlet},
+};
+use bytes::Bytes;
+use mesh_net::{Frame, FrameReader, RecvHalf};
+use mesh_proto::{
+    credit::Weight,
+    decode_header,
+    frame::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX, MessageHeader},
+};
+use std::sync::Arc;
+use tokio::time::Instant;
+
+impl Session {
+    pub(super) async fn read_lane(self: Arc<Self>, lane: u8, mut receive: RecvHalf, rest: Bytes) {
+        let mut reader = FrameReader::new(FRAME_BYTES_MAX);
+        let mut groups = Groups::new(Arc::clone(&self), lane);
+        let mut chunks: [Bytes; 32] = std::array::from_fn(|_| Bytes::new());
+        chunks[0] = rest;
+        let mut count = 1;
+        loop {
+            for chunk in &mut chunks[..count] {
+                let chunk = std::mem::take(chunk);
+                let read = reader.feed(&chunk, |frame| groups.add(&frame));
+                if let Err(error) = read {
+                    groups.wrong.get_or_insert(error.to_string());
+                }
+            }
+            groups.deliver();
+            if let Some(wrong) = groups.wrong.take() {
+                return self.violation(&wrong);
+            }
+            // Not for want of room in any mailbox, which credit has settled: for a peer that reads no replies.
+            if self.replies.room().await.is_err() {
+                return;
+            }
+            match receive.read_chunks(&mut chunks).await {
+                Ok(Some(read)) => count = read,
+                Ok(None) | Err(_) => return,
+            }
+        }
+    }
+
+    pub(super) fn inlet(&self, channel: u32) -> Option<Arc<Inlet>> {
+        self.inlets.lock().get(&channel).cloned()
+    }
+}
+
+/// What one read brought, by the inlet that it is for.
+struct Groups {
+    session: Arc<Session>,
+    lane: u8,
+    groups: Vec<Group>,
+    now: Instant,
+    wrong: Option<String>,
+}
+
+struct Group {
+    channel: u32,
+    inlet: Arc<Inlet>,
+    arrived: Arrived,
+    is_holding: bool,
+}
+
+impl Groups {
+    fn new(session: Arc<Session>, lane: u8) -> Self {
+        Self { session, lane, groups: Vec::new(), now: Instant::now(), wrong: None }
+    }
+
+    fn add(&mut self, frame: &Frame<'_>) {
+        let bytes = frame.bytes();
+        let (header, taken) = match decode_header::<MessageHeader>(bytes) {
+            Ok(decoded) => decoded,
+            Err(error) => {
+                self.wrong.get_or_insert(error.to_string());
+                return;
+            }
+        };
+        let Some(place) = self.group_of(&header) else { return };
+        let now = self.now;
+        let group = &mut self.groups[place];
+        let capacity = group.inlet.capacity();
+        match header.body {
+            None if !group.is_holding => {
+                group.arrived.weight =
+                    group.arrived.weight.plus(Weight::of_message(bytes.len() - taken, capacity));
+                group.arrived.frames.push_copied(&header, &bytes[taken..], capacity, now);
+            }
+            None => {
+                let message = Message::owned(&header, Bytes::copy_from_slice(&bytes[taken..]), capacity, now);
+                group.arrived.weight = group.arrived.weight.plus(message.weight);
+                group.arrived.behind.push(Behind::Frame(message));
+            }
+            Some(body) if taken == bytes.len() && body.bytes as usize <= MESSAGE_BYTES_MAX => {
+                let weight = Weight::of_message(body.bytes as usize, capacity);
+                group.arrived.weight = group.arrived.weight.plus(weight);
+                group.arrived.behind.push(Behind::Body(header));
+                group.is_holding = true;
+            }
+            Some(_) => {
+                self.wrong.get_or_insert("a body's header is wrong".to_owned());
+            }
+        }
+    }
+
+    /// The place of the group that a message belongs to; `None` for one that no open channel takes.
+    fn group_of(&mut self, header: &MessageHeader) -> Option<usize> {
+        // Messages to one actor mostly come one behind the other.
+        let known = self.groups.iter().rposition(|group| group.channel == header.channel);
+        let place = match known {
+            Some(place) => place,
+            None => {
+                let Some(inlet) = self.session.inlet(header.channel) else {
+                    let failure = crate::failure::channel_closed(&self.session.shared.me.name);
+                    refuse(&*self.session, header.correlation, &failure);
+                    return None;
+                };
+                if self.groups.is_empty() {
+                    self.now = Instant::now();
+                }
+                let group = Group {
+                    channel: header.channel,
+                    arrived: inlet.arrived(),
+                    is_holding: inlet.is_holding(self.lane),
+                    inlet,
+                };
+                self.groups.push(group);
+                self.groups.len() - 1
+            }
+        };
+        if !self.groups[place].inlet.knows(header.kind) {
+            self.wrong.get_or_insert("a header names no kind of its channel".to_owned());
+            return None;
+        }
+        Some(place)
+    }
+
+    fn deliver(&mut self) {
+        for group in self.groups.drain(..) {
+            if let Err(overrun) = group.inlet.receive(self.lane, group.arrived) {
+                self.wrong.get_or_insert(overrun.to_string());
+            }
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Nodes and clients, over QUIC on loopback.
+#![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
+
+use mesh::{
+    Actor, ActorSpec, AskError, Authority, Client, ClientConfig, Context, Handler, Items, JsonItem, Kinds,
+    Mesh, Message, Node, NodeConfig, Runtimes, StreamHandler, Streaming, WireActor, WireMessage,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+struct Say {
+    text: String,
+}
+impl Message for Say {
+    type Reply = String;
+}
+impl WireMessage for Say {
+    const KIND: &'static str = "test.say.v1";
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Count {
+    to: u32,
+}
+impl Message for Count {
+    type Reply = u64;
+}
+impl Streaming for Count {
+    type Item = u32;
+}
+impl WireMessage for Count {
+    const KIND: &'static str = "test.count.v1";
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Wait {
+    ms: u64,
+    pad: String,
+}
+impl Message for Wait {
+    type Reply = u64;
+}
+impl WireMessage for Wait {
+    const KIND: &'static str = "test.wait.v1";
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Crash {}
+impl Message for Crash {
+    type Reply = ();
+}
+impl WireMessage for Crash {
+    const KIND: &'static str = "test.crash.v1";
+}
+
+#[derive(Default)]
+struct Tester {
+    handled: u64,
+}
+impl Actor for Tester {}
+impl Handler<Say> for Tester {
+    async fn handle(&mut self, say: Say, _: &mut Context<Self>) -> String {
+        self.handled += 1;
+        say.text
+    }
+}
+impl StreamHandler<Count> for Tester {
+    async fn stream(&mut self, count: Count, items: Items<u32>, _: &mut Context<Self>) -> u64 {
+        let mut sum = 0;
+        for number in 0..count.to {
+            if items.send(number).await.is_err() {
+                break;
+            }
+            sum += u64::from(number);
+        }
+        sum
+    }
+}
+impl Handler<Wait> for Tester {
+    async fn handle(&mut self, wait: Wait, _: &mut Context<Self>) -> u64 {
+        self.handled += 1;
+        sleep(Duration::from_millis(wait.ms)).await;
+        self.handled
+    }
+}
+impl Handler<Crash> for Tester {
+    async fn handle(&mut self, _: Crash, _: &mut Context<Self>) {
+        panic!("as it was told");
+    }
+}
+impl WireActor for Tester {
+    fn accepts(kinds: Kinds<Self>) -> Kinds<Self> {
+        kinds.message::<Say>().message::<Wait>().message::<Crash>().stream::<Count>()
+    }
+}
+
+struct Cluster {
+    authority: Authority,
+}
+
+impl Cluster {
+    fn new() -> Self {
+        Self { authority: Authority::create("test").unwrap() }
+    }
+
+    async fn node(&self, name: &str, seeds: &[&Node]) -> Node {
+        let seeds = seeds.iter().map(|seed| seed.local_addr().to_string()).collect();
+        let config = NodeConfig { listen: "127.0.0.1:0".parse().unwrap(), seeds, ..NodeConfig::default() };
+        let identity = self.authority.issue_node(name).unwrap();
+        let node = Node::builder(config).start(identity, Runtimes::current()).await.unwrap();
+        let tester = node.mesh().spawn(ActorSpec::new("tester").mailbox(64), Tester::default);
+        node.mesh().publish("tester", &tester).unwrap();
+        node
+    }
+
+    async fn client(&self, node: &Node) -> Mesh {
+        let identity = self.authority.issue_client("someone").unwrap();
+        let addr = node.local_addr().to_string();
+        Client::connect(&[addr], &identity, ClientConfig::default(), Runtimes::current()).await.unwrap()
+    }
+}
+
+/// Polls until `ready` says so; what it waits for must come within ten seconds.
+async fn eventually(what: &str, mut ready: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + LIMIT;
+    while !ready().await {
+        assert!(Instant::now() < end, "{what} did not come");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn alive(mesh: &Mesh) -> usize {
+    mesh.members().iter().filter(|member| member.state == "alive").count()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_nodes_see_one_another_and_answer_from_anywhere() {
+    let cluster = Cluster::new();
+    let alpha = cluster.node("alpha", &[]).await;
+    let beta = cluster.node("beta", &[&alpha]).await;
+    let gamma = cluster.node("gamma", &[&beta]).await;
+    for node in [&alpha, &beta, &gamma] {
+        eventually("every member", async || alive(node.mesh()) == 3).await;
+    }
+    for from in [&alpha, &beta, &gamma] {
+        for to in ["alpha", "beta", "gamma"] {
+            let tester = from.mesh().recipient::<Say>(&format!("{to}/tester")).unwrap();
+            eventually("a connection", async || {
+                tester.ask(Say { text: to.to_owned() }).await == Ok(to.to_owned())
+            })
+            .await;
+            tester.tell(Say { text: "told".to_owned() }).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_reaches_one_node_reaches_every_actor() {
+    let cluster = Cluster::new();
+    let alpha = cluster.node("alpha", &[]).await;
+    let beta = cluster.node("beta", &[&alpha]).await;
+    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let client = cluster.client(&alpha).await;
+    for path in ["alpha/tester", "beta/tester"] {
+        let tester = client.recipient::<Say>(path).unwrap();
+        assert_eq!(tester.ask(Say { text: "hi".to_owned() }).await.as_deref(), Ok("hi"));
+        let reply = client.ask_json(path, "test.say.v1", r#"{"text":"hi"}"#, LIMIT).await;
+        assert_eq!(reply.as_deref(), Ok("\"hi\""));
+        let large = "x".repeat(3_000_000);
+        assert_eq!(tester.ask(Say { text: large.clone() }).await, Ok(large));
+    }
+    drop(beta);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_sent_is_a_typed_error_with_candidates() {
+    let cluster = Cluster::new();
+    let alpha = cluster.node("alpha", &[]).await;
+    let client = cluster.client(&alpha).await;
+    let ask = |path: &'static str, kind: &'static str, body: &'static str| {
+        let client = client.clone();
+        async move { client.ask_json(path, kind, body, LIMIT).await.unwrap_err() }
+    };
+    assert_eq!(ask("alpha/nobody", "test.say.v1", "{}").await.code, "NO_SUCH_ACTOR");
+    assert_eq!(ask("omega/tester", "test.say.v1", "{}").await.code, "NO_SUCH_NODE");
+    let unknown = ask("alpha/tester", "test.say.v9", "{}").await;
+    assert_eq!(unknown.code, "UNKNOWN_KIND");
+    assert!(unknown.message.contains("test.say.v1"), "{}", unknown.message);
+    let bad = ask("alpha/tester", "test.say.v1", r#"{"txt":1}"#).await;
+    assert_eq!((bad.code.as_str(), bad.may_have_run, bad.origin.as_str()), ("BAD_MESSAGE", false, "alpha"));
+    let crashed = ask("alpha/tester", "test.crash.v1", "{}").await;
+    assert_eq!((crashed.code.as_str(), crashed.may_have_run), ("STOPPED", true));
+    let tester = client.recipient::<Say>("alpha/tester").unwrap();
+    assert_eq!(tester.ask(Say { text: "back".to_owned() }).await.as_deref(), Ok("back"), "it restarts");
+    let typed = client.recipient::<Say>("alpha/nobody").unwrap().ask(Say { text: String::new() }).await;
+    assert_eq!(typed, Err(AskError::NoSuchActor { path: "alpha/nobody".to_owned() }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_crosses_nodes_in_order_and_ends_with_its_reply() {
+    let cluster = Cluster::new();
+    let alpha = cluster.node("alpha", &[]).await;
+    let beta = cluster.node("beta", &[&alpha]).await;
+    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let client = cluster.client(&alpha).await;
+    for mesh in [alpha.mesh(), beta.mesh(), &client] {
+        let tester = mesh.stream_recipient::<Count>("beta/tester").unwrap();
+        let mut stream = tester.stream(Count { to: 1000 });
+        for number in 0..1000 {
+            assert_eq!(stream.next().await, Some(number));
+        }
+        assert_eq!(stream.next().await, None);
+        assert_eq!(stream.finish().await, Ok(499_500));
+    }
+    for path in ["alpha/tester", "beta/tester"] {
+        let mut stream = client.stream_json(path, "test.count.v1", r#"{"to":100}"#, LIMIT).await.unwrap();
+        for number in 0..100 {
+            assert_eq!(stream.next().await, Some(Ok(JsonItem::Item(format!("{number}")))));
+        }
+        assert_eq!(stream.next().await, Some(Ok(JsonItem::Reply("4950".to_owned()))));
+        assert_eq!(stream.next().await, None);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stuck_actor_holds_back_its_senders_and_not_its_neighbours() {
+    let cluster = Cluster::new();
+    let alpha = cluster.node("alpha", &[]).await;
+    let beta = cluster.node("beta", &[&alpha]).await;
+    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let stuck = beta.mesh().spawn(ActorSpec::new("stuck").mailbox(64), Tester::default);
+    beta.mesh().publish("stuck", &stuck).unwrap();
+    let to_stuck = alpha.mesh().recipient::<Wait>("beta/stuck").unwrap();
+    let mut sent = 0;
+    let full = loop {
+        let wait = Wait { ms: 3_600_000, pad: String::new() };
+        match to_stuck.tell(wait).timeout(Duration::from_millis(500)).await {
+            Ok(()) => sent += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(full, AskError::MailboxFull { .. }), "{full:?}");
+    assert_eq!(sent, 65, "the mailbox's 64, and the one that is handled");
+    assert_eq!(stuck.mailbox().len(), 64);
+    let neighbour = alpha.mesh().recipient::<Say>("beta/tester").unwrap();
+    for _ in 0..100 {
+        assert_eq!(neighbour.ask(Say { text: "hi".to_owned() }).await.as_deref(), Ok("hi"));
+    }
+    stuck.kill();
+    stuck.stopped().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asks_in_flight_to_a_lost_node_fail_and_may_have_run() {
+    let cluster = Cluster::new();
+    let alpha = cluster.node("alpha", &[]).await;
+    let beta = cluster.node("beta", &[&alpha]).await;
+    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let slow = alpha.mesh().recipient::<Wait>("beta/tester").unwrap();
+    let ask = tokio::spawn(async move {
+        slow.ask(Wait { ms: 60_000, pad: String::new() }).timeout(Duration::from_secs(60)).await
+    });
+    let tester = alpha.mesh().recipient::<Say>("beta/tester").unwrap();
+    // The tester is busy with the long message once another one waits for it.
+    eventually("the long message", async || {
+        let probe = tester.ask(Say { text: String::new() }).timeout(Duration::from_millis(300)).await;
+        matches!(probe, Err(AskError::DeadlineExceeded { .. }))
+    })
+    .await;
+    drop(beta);
+    let lost = ask.await.unwrap();
+    assert_eq!(lost, Err(AskError::Unreachable { node: "beta".to_owned(), may_have_run: true }));
+}
