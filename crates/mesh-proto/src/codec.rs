@@ -8,16 +8,22 @@
 //! - a recursive type overflows the stack: no recursive wire type;
 //! - trailing bytes pass: what was consumed must be what was given.
 
+use crate::frame::CONTROL_BYTES_MAX;
 use bincode::{Decode, Encode, config};
 use bytes::{BufMut, BytesMut};
 use serde::{Serialize, de::DeserializeOwned};
 
-/// Most bytes that decoding one frame or payload may claim, collections included: 32 MiB.
+/// Most bytes that decoding one payload may claim, collections included: 32 MiB.
 pub const DECODE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-type Limited = config::Configuration<config::LittleEndian, config::Varint, config::Limit<DECODE_BYTES_MAX>>;
+/// Most bytes that decoding one frame of ours may claim, whatever it says: twice the longest control frame.
+const FRAME_DECODE_BYTES_MAX: usize = 2 * CONTROL_BYTES_MAX;
 
-const LIMITED: Limited = config::standard().with_limit::<DECODE_BYTES_MAX>();
+type Limited<const BYTES: usize> =
+    config::Configuration<config::LittleEndian, config::Varint, config::Limit<BYTES>>;
+
+const FRAME: Limited<FRAME_DECODE_BYTES_MAX> = config::standard().with_limit::<FRAME_DECODE_BYTES_MAX>();
+const PAYLOAD: Limited<DECODE_BYTES_MAX> = config::standard().with_limit::<DECODE_BYTES_MAX>();
 
 /// Why bytes were not a value. The sender is at fault; nothing was changed by the attempt.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,7 +70,7 @@ impl EncodeError {
 /// # Errors
 /// [`DecodeError::Malformed`] when the bytes are not such a header.
 pub fn decode_header<T: Decode<()>>(bytes: &[u8]) -> Result<(T, usize), DecodeError> {
-    bincode::decode_from_slice(bytes, LIMITED).map_err(|error| malformed::<T>(&error))
+    bincode::decode_from_slice(bytes, FRAME).map_err(|error| malformed::<T>(&error))
 }
 
 /// Decodes a value that fills `bytes` exactly.
@@ -83,7 +89,7 @@ pub fn decode_frame<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
 /// As [`decode_frame`].
 pub fn decode_payload<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     let (value, taken) =
-        bincode::serde::decode_from_slice(bytes, LIMITED).map_err(|error| malformed::<T>(&error))?;
+        bincode::serde::decode_from_slice(bytes, PAYLOAD).map_err(|error| malformed::<T>(&error))?;
     exactly::<T>(taken, bytes.len())?;
     Ok(value)
 }
@@ -93,8 +99,7 @@ pub fn decode_payload<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeErro
 /// # Panics
 /// Never: our frames hold nothing that cannot be encoded, and the buffer grows.
 pub fn encode_frame<T: Encode>(value: &T, buffer: &mut BytesMut) {
-    bincode::encode_into_writer(value, Append(buffer), LIMITED)
-        .expect("a frame of ours has only plain fields");
+    bincode::encode_into_writer(value, Append(buffer), FRAME).expect("a frame of ours has only plain fields");
 }
 
 /// Appends the bytes of a message's payload to `buffer`, by its serde implementation.
@@ -103,7 +108,7 @@ pub fn encode_frame<T: Encode>(value: &T, buffer: &mut BytesMut) {
 /// [`EncodeError`] when the type's own serde implementation refuses; `buffer` is then as it was.
 pub fn encode_payload<T: Serialize>(value: &T, buffer: &mut BytesMut) -> Result<(), EncodeError> {
     let before = buffer.len();
-    let written = bincode::serde::encode_into_writer(value, Append(buffer), LIMITED);
+    let written = bincode::serde::encode_into_writer(value, Append(buffer), PAYLOAD);
     written.map_err(|error| {
         buffer.truncate(before);
         EncodeError::new(error)
@@ -115,7 +120,7 @@ pub fn encode_payload<T: Serialize>(value: &T, buffer: &mut BytesMut) -> Result<
 /// # Errors
 /// As [`encode_payload`].
 pub fn encode_payload_to_vec<T: Serialize>(value: &T) -> Result<Vec<u8>, EncodeError> {
-    bincode::serde::encode_to_vec(value, LIMITED).map_err(EncodeError::new)
+    bincode::serde::encode_to_vec(value, PAYLOAD).map_err(EncodeError::new)
 }
 
 struct Append<'a>(&'a mut BytesMut);

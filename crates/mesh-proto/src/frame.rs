@@ -30,8 +30,14 @@ pub const MESSAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Longest frame on a lane or the reply stream: an inline payload with room for its header.
 pub const FRAME_BYTES_MAX: usize = INLINE_BYTES_MAX + 1024;
 
-/// Longest frame on the control stream: 1 MiB.
-pub const CONTROL_BYTES_MAX: usize = 1024 * 1024;
+/// Longest frame on the control stream: 64 KiB. Longer lists go in parts ([`ROWS_MAX`]).
+pub const CONTROL_BYTES_MAX: usize = 64 * 1024;
+
+/// Most rows of a list in one control frame: 32 members or names.
+pub const ROWS_MAX: usize = 32;
+
+/// Most kinds that one actor takes from outside of its process: 256.
+pub const KINDS_MAX: usize = 256;
 
 /// The lane for messages from one sender to one channel. The same pair always gets the same lane.
 #[must_use]

@@ -103,17 +103,17 @@ async fn connect(
         running: Default::default(),
         tasks: Tasks::new(network),
         reclaimer: Reclaimer::default(),
-        role: Role::Client { uplink: OnceLock::new(), endpoint: endpoint.clone() },
+        role: Role::Client { uplink: OnceLock::new() },
     });
     let mut last = ClientError::NoAddress;
     for addr in &addrs {
         match reach(&shared, &endpoint, addr, config.connect_timeout).await {
             Ok(session) => {
-                if let Role::Client { uplink, .. } = &shared.role {
+                if let Role::Client { uplink } = &shared.role {
                     let _ = uplink.set(Arc::clone(&session));
                 }
                 shared.watch(session);
-                return Ok(Mesh::new(shared));
+                return Ok(Mesh::of_client(shared, endpoint));
             }
             Err(reason) => last = ClientError::Unreached { addr: addr.clone(), reason },
         }

@@ -12,7 +12,7 @@ pub struct NodeConfig {
     pub advertise: Option<String>,
     /// Nodes to join through, `HOST:PORT`. Names are resolved anew at every attempt. Default none: a mesh of one.
     pub seeds: Vec<String>,
-    /// What placement may ask for, such as `gpu=true`. At most 64.
+    /// What placement may ask for, such as `gpu=true`. At most 16, of 1 KiB together.
     pub labels: BTreeMap<String, String>,
     /// Limits and timers of connections. Default [`TransportConfig::lan`].
     pub transport: TransportConfig,
@@ -55,8 +55,10 @@ impl NodeConfig {
         if self.down_after < Duration::from_millis(500) {
             problems.push(too_short("down_after", Duration::from_millis(500)));
         }
-        if self.labels.len() > 64 {
-            problems.push(format!("labels: {} are more than 64", self.labels.len()));
+        let label_bytes: usize = self.labels.iter().map(|(key, value)| key.len() + value.len()).sum();
+        if self.labels.len() > 16 || label_bytes > 1024 {
+            let labels = self.labels.len();
+            problems.push(format!("labels: {labels} labels of {label_bytes} bytes are more than 16 of 1024"));
         }
         for (index, seed) in self.seeds.iter().enumerate() {
             if seed

@@ -8,6 +8,7 @@ use crate::{
     wire::{KindError, WireActor, WireMessage},
 };
 use mesh_actor::{Actor, ActorRef, ActorSpec, AskError, Open, Recipient, StartError, Streaming};
+use mesh_net::Endpoint;
 use mesh_proto::{ActorPath, Entry, Failure, InvalidPath};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -21,6 +22,17 @@ use std::{
 #[derive(Clone)]
 pub struct Mesh {
     shared: Arc<Shared>,
+    /// A client's connection ends with the last handle on it.
+    lifeline: Option<Arc<Lifeline>>,
+}
+
+/// Closes a client's endpoint when nobody uses it any more.
+struct Lifeline(Endpoint);
+
+impl Drop for Lifeline {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// A member of the mesh, as one node sees it.
@@ -64,8 +76,14 @@ pub enum PublishError {
 }
 
 impl Mesh {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared }
+    /// A handle from a member.
+    pub(crate) fn of_node(shared: Arc<Shared>) -> Self {
+        Self { shared, lifeline: None }
+    }
+
+    /// A handle from a client, which keeps `endpoint` open.
+    pub(crate) fn of_client(shared: Arc<Shared>, endpoint: Endpoint) -> Self {
+        Self { shared, lifeline: Some(Arc::new(Lifeline(endpoint))) }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -77,7 +95,7 @@ impl Mesh {
     pub fn node_name(&self) -> &str {
         match &self.shared.role {
             Role::Member(_) => &self.shared.me.name,
-            Role::Client { uplink, .. } => uplink.get().map_or("", |session| &session.peer().name),
+            Role::Client { uplink } => uplink.get().map_or("", |session| &session.peer().name),
         }
     }
 
@@ -255,6 +273,10 @@ impl Mesh {
 
 impl fmt::Debug for Mesh {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mesh").field("node", &self.node_name()).finish_non_exhaustive()
+        let is_client = self.lifeline.is_some();
+        f.debug_struct("Mesh")
+            .field("node", &self.node_name())
+            .field("is_client", &is_client)
+            .finish_non_exhaustive()
     }
 }

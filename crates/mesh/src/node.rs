@@ -229,7 +229,7 @@ impl NodeBuilder {
             reclaimer: Reclaimer::default(),
             role: Role::Member(Box::new(membership)),
         });
-        let mesh = Mesh::new(Arc::clone(&shared));
+        let mesh = Mesh::of_node(Arc::clone(&shared));
         let node = Node { mesh: mesh.clone() };
         let spec = ActorSpec::new(node_actor::NAME).class(Class::Trusted);
         let actor = mesh.spawn(spec, {

@@ -5,7 +5,6 @@ use crate::{
     session::Session, stream_out::StreamOut, tasks::Tasks,
 };
 use mesh_actor::{AskError, System};
-use mesh_net::Endpoint;
 use mesh_proto::{ActorId, ActorPath, Boot, InvalidPath, NodeId};
 use parking_lot::{Mutex, RwLock};
 use std::{
@@ -58,12 +57,7 @@ pub(crate) enum Role {
     /// A member, with its part in the membership.
     Member(Box<Membership>),
     /// A client: everything goes through the one node that it reached.
-    Client {
-        uplink: OnceLock<Arc<Session>>,
-        /// Kept open as long as the client.
-        #[expect(dead_code, reason = "dropping it would close the socket")]
-        endpoint: Endpoint,
-    },
+    Client { uplink: OnceLock<Arc<Session>> },
 }
 
 impl Shared {
@@ -83,7 +77,7 @@ impl Shared {
     pub(crate) fn place(&self, path: &str) -> Result<Place, AskError> {
         let membership = match &self.role {
             Role::Member(membership) => membership,
-            Role::Client { uplink, .. } => {
+            Role::Client { uplink } => {
                 let session = uplink.get();
                 let node = session.map_or(String::new(), |session| session.peer().name.to_string());
                 let open = session.filter(|session| !session.is_closed());

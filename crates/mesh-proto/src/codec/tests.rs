@@ -21,6 +21,19 @@ fn a_claim_within_the_limit_allocates_no_more_than_the_limit() {
 }
 
 #[test]
+fn a_frame_claims_at_most_twice_the_longest_whatever_it_says() {
+    use crate::frame::{CONTROL_BYTES_MAX, Control};
+    // An `Open` whose path claims more than any frame of ours can hold.
+    let mut bytes = vec![1, 1];
+    bytes.extend(claim(u32::try_from(2 * CONTROL_BYTES_MAX).unwrap()));
+    let error = decode_frame::<Control>(&bytes).unwrap_err();
+    assert!(
+        matches!(&error, DecodeError::Malformed { reason, .. } if reason.contains("LimitExceeded")),
+        "{error}"
+    );
+}
+
+#[test]
 fn trailing_bytes_are_an_error() {
     let mut bytes = encode_payload_to_vec(&7u32).unwrap();
     bytes.push(0);

@@ -89,7 +89,12 @@ fn the_bytes_of_every_frame_are_those_of_version_1() {
     let mut bytes = BytesMut::new();
     encode_frame(&message, &mut bytes);
     lines.push(format!("{:<12} {}", "Message", hex(&bytes)));
-    let reply = ReplyHeader { correlation: 300, outcome: Outcome::Item, content: Content::Bincode, body: Some(Body { number: 1, bytes: 70_000 }) };
+    let reply = ReplyHeader {
+        correlation: 300,
+        outcome: Outcome::Item,
+        content: Content::Bincode,
+        body: Some(Body { number: 1, bytes: 70_000 }),
+    };
     let mut bytes = BytesMut::new();
     encode_frame(&reply, &mut bytes);
     lines.push(format!("{:<12} {}", "Reply", hex(&bytes)));

@@ -3,7 +3,10 @@
 use super::Membership;
 use crate::{session::Session, shared::Shared};
 use mesh_net::CloseCode;
-use mesh_proto::{Entry, Member, MemberState, frame::Control};
+use mesh_proto::{
+    Entry, Member, MemberState,
+    frame::{Control, ROWS_MAX},
+};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
@@ -42,9 +45,12 @@ impl Membership {
         state.nodes.insert(peer.id, Arc::clone(session));
         state.lost.remove(&peer.id);
         tracing::info!(peer = %peer.name, boot = peer.boot.0, "peer is connected");
-        session.control(&Control::Members(state.roster.rows().cloned().collect()));
+        let rows: Vec<Member> = state.roster.rows().cloned().collect();
+        for part in rows.chunks(ROWS_MAX) {
+            session.control(&Control::Members(part.to_vec()));
+        }
         let names: Vec<Entry> = state.directory.of(self.me.id).cloned().collect();
-        for part in names.chunks(1024) {
+        for part in names.chunks(ROWS_MAX) {
             session.control(&Control::Published(part.to_vec()));
         }
         drop(state);

@@ -11,7 +11,7 @@ use mesh_actor::{Actor, ActorRef, AskError, Overflow as MailboxOverflow, Permit,
 use mesh_proto::{
     ActorId, Failure,
     credit::Weight,
-    frame::{ChannelKind, Overflow},
+    frame::{ChannelKind, KINDS_MAX, Overflow},
 };
 use parking_lot::Mutex;
 use std::{
@@ -71,6 +71,9 @@ impl<A: WireActor> LocalPort<A> {
     /// [`KindError`] when one of the actor's kinds breaks the rules of the wire.
     pub(crate) fn new(id: ActorId, actor: ActorRef<A>) -> Result<Arc<Self>, KindError> {
         let kinds = Kinds::<A>::of().rows;
+        if kinds.len() > KINDS_MAX {
+            return Err(KindError::TooMany { kinds: kinds.len() });
+        }
         for (place, row) in kinds.iter().enumerate() {
             crate::wire::check(row.name, (row.schema)().as_value())?;
             if kinds[..place].iter().any(|other| other.name == row.name) {

@@ -19,6 +19,12 @@ pub enum KindError {
         /// The name.
         kind: String,
     },
+    /// The actor takes more kinds than a peer can be told.
+    #[error("an actor takes at most {} kinds, not {kinds}", mesh_proto::frame::KINDS_MAX)]
+    TooMany {
+        /// How many it takes.
+        kinds: usize,
+    },
     /// The type contains itself, so that a peer could nest it until the stack overflows.
     #[error("kind {kind} is recursive through {through}, which no wire type may be")]
     Recursive {
