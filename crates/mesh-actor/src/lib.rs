@@ -1,1 +1,83 @@
 //! Actors in one process, with bounded mailboxes outside the queue of ractor.
+//!
+//! ```text
+//!   ActorRef, Recipient ──ask, tell──► Mailbox: bounded, outlives a crash
+//!                                         │ rings the bell, at most once
+//!                                         ▼
+//!   System ──supervises──► ractor's task ─┴─ takes a batch ──► Handler<M>::handle
+//! ```
+//!
+//! ractor gives the task, its lifecycle, links and signals. Its queue has no bound and dies with its actor, so it
+//! carries only a doorbell. The mailbox is ours: what is reserved and what is queued never exceed its bound
+//! together, whoever sends, and an actor that was restarted goes on with the next message.
+//!
+//! ```
+//! use mesh_actor::{Actor, ActorSpec, Context, Handler, Message, Runtimes, System};
+//!
+//! struct Add(u64);
+//! impl Message for Add {
+//!     type Reply = u64;
+//! }
+//!
+//! struct Sum(u64);
+//! impl Actor for Sum {}
+//! impl Handler<Add> for Sum {
+//!     async fn handle(&mut self, Add(more): Add, _: &mut Context<Self>) -> u64 {
+//!         self.0 += more;
+//!         self.0
+//!     }
+//! }
+//!
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let system = System::new(Runtimes::current());
+//! let sum = system.spawn(ActorSpec::new("sum"), || Sum(0));
+//! sum.tell(Add(40)).await?;
+//! assert_eq!(sum.ask(Add(2)).await?, 42);
+//! # Ok::<(), mesh_actor::AskError>(())
+//! # }).unwrap();
+//! ```
+//!
+//! This crate never sees bytes and knows no network: another node's actor is a [`Deliver`] like any other.
+
+mod actor;
+mod context;
+mod error;
+mod message;
+mod turn;
+
+mod actor_ref;
+mod ask;
+mod cancel;
+mod deliver;
+mod reply;
+mod stream;
+mod tell;
+
+mod letter;
+mod mailbox;
+
+mod cell;
+mod info;
+mod life;
+mod spec;
+mod supervisor;
+mod system;
+
+pub use actor::{Actor, ExitReason, Handler, StartError, StreamHandler};
+pub use actor_ref::ActorRef;
+pub use ask::{Ask, AskFuture};
+pub use cancel::Cancel;
+pub use context::{Context, Skipped};
+pub use deliver::{Deliver, Recipient};
+pub use error::{AskError, RemoteFailure, RetryHint, TellError, TryTellError};
+pub use info::{ActorInfo, ActorState};
+pub use letter::{Letter, Parcel};
+pub use mailbox::{
+    Conflation, Counters, Mailbox, MailboxClosed, MailboxConfig, Overflow, Permit, Reserve, Slot, Weight,
+};
+pub use message::{Message, Meta, Sender, Streaming};
+pub use reply::{Receipt, Reply, reply_slot};
+pub use spec::{ActorSpec, Class, Restart};
+pub use stream::{Closed, Items, Open, ReplyStream};
+pub use system::{Runtimes, StillRunning, System};
+pub use tell::{Tell, TellFuture};

@@ -1,0 +1,126 @@
+//! A message with an answer, about to be sent.
+
+use std::fmt;
+use std::future::IntoFuture;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::deliver::Deliver;
+use crate::error::AskError;
+use crate::message::{Message, Meta, Sender};
+use crate::reply::Receipt;
+
+/// How long an ask waits for its reply, and a tell for room, unless they say otherwise.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An ask. It is sent when it is awaited; one deadline, by default 5 s away, covers the wait for room, the queue, the
+/// handler and the reply.
+///
+/// Dropping its future withdraws the message: if it was not taken yet it does not run, and a handler that runs can
+/// see it ([`Context::cancelled`](crate::Context::cancelled)).
+#[must_use = "an ask is not sent until it is awaited"]
+pub struct Ask<'a, M: Message> {
+    to: &'a dyn Deliver<M>,
+    message: M,
+    meta: Meta,
+    timeout: Duration,
+}
+
+impl<'a, M: Message> Ask<'a, M> {
+    pub(crate) fn new(to: &'a dyn Deliver<M>, message: M) -> Self {
+        Self { to, message, meta: Meta::default(), timeout: DEFAULT_TIMEOUT }
+    }
+
+    /// Waits at most this long, from its sending on.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self.meta.deadline = None;
+        self
+    }
+
+    /// Waits until then at most; `None` leaves the timeout. A handler passes its own on: `cx.deadline()`.
+    pub fn deadline(mut self, deadline: impl Into<Option<Instant>>) -> Self {
+        self.meta.deadline = deadline.into().or(self.meta.deadline);
+        self
+    }
+
+    /// Says who asks.
+    pub fn from(mut self, sender: Sender) -> Self {
+        self.meta.sender = Some(sender);
+        self
+    }
+}
+
+impl<M: Message> IntoFuture for Ask<'_, M> {
+    type Output = Result<M::Reply, AskError>;
+    type IntoFuture = AskFuture<M>;
+
+    fn into_future(self) -> AskFuture<M> {
+        let Self { to, message, mut meta, timeout } = self;
+        let started = Instant::now();
+        let deadline = *meta.deadline.get_or_insert(started + timeout);
+        match to.try_ask(message, meta) {
+            Ok(receipt) => AskFuture::waiting(receipt, started, deadline),
+            Err((message, meta)) => AskFuture(State::Elsewhere(to.ask(message, meta))),
+        }
+    }
+}
+
+/// The future of an [`Ask`].
+///
+/// # Cancel safety
+/// Dropping it withdraws the message, which may have run.
+#[must_use = "dropping the future withdraws the message"]
+pub struct AskFuture<M: Message>(State<M>);
+
+enum State<M: Message> {
+    Here { receipt: Receipt<M::Reply>, started: Instant, deadline: Instant, alarm: Option<Pin<Box<Sleep>>> },
+    Elsewhere(BoxFuture<'static, Result<M::Reply, AskError>>),
+}
+
+impl<M: Message> AskFuture<M> {
+    /// Waits for an answer in this process.
+    pub(crate) fn waiting(receipt: Receipt<M::Reply>, started: Instant, deadline: Instant) -> Self {
+        Self(State::Here { receipt, started, deadline, alarm: None })
+    }
+}
+
+impl<M: Message> Future for AskFuture<M> {
+    type Output = Result<M::Reply, AskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (receipt, started, deadline, alarm) = match &mut self.0 {
+            State::Elsewhere(reply) => return reply.as_mut().poll(cx),
+            State::Here { receipt, started, deadline, alarm } => (receipt, *started, *deadline, alarm),
+        };
+        let expired = |path: &str, may_have_run| {
+            let budget_ms = u64::try_from((deadline - started).as_millis()).unwrap_or(u64::MAX);
+            Err(AskError::DeadlineExceeded { path: path.to_owned(), budget_ms, may_have_run })
+        };
+        if let Poll::Ready(answer) = Pin::new(&mut *receipt).poll(cx) {
+            return Poll::Ready(match answer {
+                Err(AskError::DeadlineExceeded { path, may_have_run, .. }) => expired(&path, may_have_run),
+                answer => answer,
+            });
+        }
+        // Only now: most asks are answered before anybody has to know when to give up.
+        let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        alarm.as_mut().poll(cx).map(|()| expired(receipt.path(), receipt.may_have_run()))
+    }
+}
+
+impl<M: Message> fmt::Debug for Ask<'_, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ask").field("to", &self.to.path()).field("meta", &self.meta).finish_non_exhaustive()
+    }
+}
+
+impl<M: Message> fmt::Debug for AskFuture<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AskFuture").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,184 @@
+//! What a handler knows about the message in its hands, and about itself.
+
+use std::fmt;
+use std::future::pending;
+
+use tokio::time::Instant;
+
+use crate::actor::Actor;
+use crate::actor_ref::ActorRef;
+use crate::cancel::Cancel;
+use crate::error::AskError;
+use crate::message::{Meta, Sender};
+use crate::turn::Turn;
+
+/// The handler's view of the world: who asks, until when, and the actor's own lifecycle.
+pub struct Context<A: Actor> {
+    me: ActorRef<A>,
+    meta: Meta,
+    has_meta: bool,
+    failure: Option<String>,
+    is_stopping: bool,
+    turn: Turn,
+    expired: u64,
+}
+
+impl<A: Actor> Context<A> {
+    pub(crate) fn new(me: ActorRef<A>) -> Self {
+        Self {
+            me,
+            meta: Meta::default(),
+            has_meta: false,
+            failure: None,
+            is_stopping: false,
+            turn: Turn::default(),
+            expired: 0,
+        }
+    }
+
+    /// A reference to this actor.
+    pub fn me(&self) -> &ActorRef<A> {
+        &self.me
+    }
+
+    /// When the answer to the current message stops being of use; none for a tell that set none.
+    ///
+    /// Give it to every ask that the message leads to.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.meta.deadline
+    }
+
+    /// Who sent the current message, if the sender said so.
+    pub fn sender(&self) -> Option<&Sender> {
+        self.meta.sender.as_ref()
+    }
+
+    /// All that came beside the current message.
+    pub fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Whether nobody waits for the answer to the current message any more.
+    pub fn is_cancelled(&self) -> bool {
+        self.meta.cancel.as_ref().is_some_and(Cancel::is_cancelled)
+    }
+
+    /// Waits until nobody waits for the answer any more; for ever if the message is a tell.
+    ///
+    /// The future does not borrow the context.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: nothing is lost when the future is dropped.
+    pub fn cancelled(&self) -> impl Future<Output = ()> + Send + use<A> {
+        let cancel = self.meta.cancel.clone();
+        async move {
+            match cancel {
+                Some(cancel) => cancel.cancelled().await,
+                None => pending().await,
+            }
+        }
+    }
+
+    /// Crashes the actor when the current handler returns. Its reply is still sent.
+    ///
+    /// For failures that the actor cannot live with; one that the asker expects belongs into the reply.
+    pub fn fail(&mut self, reason: impl Into<String>) {
+        self.failure.get_or_insert_with(|| reason.into());
+    }
+
+    /// Stops the actor when the current handler returns.
+    ///
+    /// A normal exit: a [`Permanent`](crate::Restart::Permanent) actor is started again and goes on with its
+    /// mailbox; the others end, and what is queued does not run.
+    pub fn stop(&mut self) {
+        self.is_stopping = true;
+    }
+
+    /// Takes the next message of a parcel in hand: sets what travelled beside it, and counts it if it must not run.
+    ///
+    /// For implementors of [`Letter`](crate::Letter) and [`Parcel`](crate::Parcel).
+    ///
+    /// # Errors
+    /// The message must not run: its deadline passed, or nobody waits for the answer.
+    pub fn enter(&mut self, meta: Meta) -> Result<(), Skipped> {
+        self.has_meta = true;
+        self.meta = meta;
+        let skipped = if self.is_cancelled() {
+            Skipped::Cancelled
+        } else if self.meta.deadline.is_some_and(|deadline| self.turn.now() >= deadline) {
+            Skipped::Expired
+        } else {
+            return Ok(());
+        };
+        self.expired += 1;
+        Err(skipped)
+    }
+
+    /// Whether a parcel must stop between two messages: something more urgent waits, or the actor's turn is over.
+    ///
+    /// To be called once after each message.
+    pub fn interrupted(&mut self) -> bool {
+        self.turn.count_one();
+        self.must_rest()
+    }
+
+    /// Whether the turn ends here, without counting a message.
+    pub(crate) fn must_rest(&self) -> bool {
+        self.turn.is_over()
+            || self.failure.is_some()
+            || self.is_stopping
+            || self.me.mailbox().needs_attention()
+    }
+
+    /// A message without anything beside it.
+    pub(crate) fn enter_plain(&mut self) {
+        if self.has_meta {
+            self.has_meta = false;
+            self.meta = Meta::default();
+        }
+    }
+
+    pub(crate) fn turn(&mut self) -> &mut Turn {
+        &mut self.turn
+    }
+
+    pub(crate) fn take_failure(&mut self) -> Option<String> {
+        self.failure.take()
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping
+    }
+
+    pub(crate) fn take_expired(&mut self) -> u64 {
+        std::mem::take(&mut self.expired)
+    }
+}
+
+impl<A: Actor> fmt::Debug for Context<A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("me", &self.me).field("meta", &self.meta).finish_non_exhaustive()
+    }
+}
+
+/// Why a message must not run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Skipped {
+    /// Its deadline passed in the queue.
+    Expired,
+    /// Its asker went away.
+    Cancelled,
+}
+
+impl Skipped {
+    /// The error for the asker at `path`, if it is still there.
+    pub fn error(self, path: &str) -> AskError {
+        let path = path.to_owned();
+        match self {
+            // The asker knows its budget and fills it in.
+            Self::Expired => AskError::DeadlineExceeded { path, budget_ms: 0, may_have_run: false },
+            Self::Cancelled => AskError::Cancelled { path },
+        }
+    }
+}

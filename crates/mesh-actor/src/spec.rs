@@ -1,0 +1,135 @@
+//! How an actor is to be run.
+
+use std::time::Duration;
+
+use crate::mailbox::{MailboxConfig, Overflow};
+
+/// Where an actor runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Class {
+    /// On the network's thread: only for actors that never block nor compute for long, since all wait for them.
+    Trusted,
+    /// On the pool of threads.
+    #[default]
+    Pool,
+    /// On a thread of its own: for one that blocks or spins.
+    Dedicated,
+}
+
+/// When an actor that ended by itself is started again (OTP's words).
+///
+/// | | crash, failed start | [`Context::stop`](crate::Context::stop) | stopped, drained or killed from outside |
+/// |---|---|---|---|
+/// | `Permanent` | restarted | restarted | ends |
+/// | `Transient` | restarted | ends | ends |
+/// | `Temporary` | ends | ends | ends |
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Restart {
+    /// Always.
+    #[default]
+    Permanent,
+    /// After a crash.
+    Transient,
+    /// Never.
+    Temporary,
+}
+
+/// An actor's name, mailbox, place and restart policy.
+///
+/// ```
+/// use std::time::Duration;
+/// use mesh_actor::{ActorSpec, Restart};
+///
+/// let spec = ActorSpec::new("crawler").mailbox(256).restart(Restart::Transient).intensity(3, Duration::from_secs(60));
+/// ```
+#[derive(Clone, Debug)]
+pub struct ActorSpec {
+    pub(crate) name: String,
+    pub(crate) mailbox: MailboxConfig,
+    pub(crate) class: Class,
+    pub(crate) policy: Policy,
+}
+
+/// How crashes are answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    pub(crate) restart: Restart,
+    pub(crate) restarts_max: u32,
+    pub(crate) period: Duration,
+    pub(crate) backoff_first: Duration,
+    pub(crate) backoff_max: Duration,
+}
+
+impl ActorSpec {
+    /// An actor of this name with the defaults: a mailbox of 1,024 messages and 1 MiB that makes senders wait, on
+    /// the pool, `Permanent`, at most 5 restarts in 10 s.
+    pub fn new(name: impl Into<String>) -> Self {
+        let policy = Policy {
+            restart: Restart::default(),
+            restarts_max: 5,
+            period: Duration::from_secs(10),
+            backoff_first: Duration::from_millis(50),
+            backoff_max: Duration::from_secs(5),
+        };
+        Self { name: name.into(), mailbox: MailboxConfig::default(), class: Class::default(), policy }
+    }
+
+    /// Its name: what errors and lists call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Messages that fit into the mailbox; 1,024 by default, at least 1.
+    #[must_use]
+    pub fn mailbox(mut self, messages: u32) -> Self {
+        self.mailbox.messages = messages.max(1);
+        self
+    }
+
+    /// Bytes that fit into the mailbox; 1 MiB by default, at least 1.
+    #[must_use]
+    pub fn mailbox_bytes(mut self, bytes: usize) -> Self {
+        self.mailbox.bytes = bytes.max(1);
+        self
+    }
+
+    /// What happens to a message for which there is no room; [`Overflow::Wait`] by default.
+    #[must_use]
+    pub fn overflow(mut self, overflow: Overflow) -> Self {
+        self.mailbox.overflow = overflow;
+        self
+    }
+
+    /// When it is started again; [`Restart::Permanent`] by default.
+    #[must_use]
+    pub fn restart(mut self, restart: Restart) -> Self {
+        self.policy.restart = restart;
+        self
+    }
+
+    /// Where it runs; [`Class::Pool`] by default.
+    #[must_use]
+    pub fn class(mut self, class: Class) -> Self {
+        self.class = class;
+        self
+    }
+
+    /// It is given up when it would be restarted more than `restarts` times within `period`; 5 in 10 s by default.
+    #[must_use]
+    pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
+        self.policy.restarts_max = restarts;
+        self.policy.period = period;
+        self
+    }
+
+    /// The pause before the second restart in a period, and the longest; 50 ms and 5 s by default.
+    ///
+    /// The first restart follows at once. From the second on the pause doubles, and each is spread by chance over
+    /// half to all of its length, so that actors that fail together do not return together.
+    #[must_use]
+    pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
+        self.policy.backoff_first = first;
+        self.policy.backoff_max = longest;
+        self
+    }
+}

@@ -1,0 +1,13 @@
+//! Actors as their users see them, one module for each idea.
+
+mod actors;
+
+mod asking;
+mod bounds;
+mod control;
+mod overflow;
+mod parcels;
+mod placement;
+mod reservations;
+mod streaming;
+mod supervision;
