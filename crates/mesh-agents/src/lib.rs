@@ -1,1 +1,30 @@
-//! Patterns of agents on the mesh: swarms and workflows.
+//! Agents and workflows on the mesh.
+//!
+//! ```text
+//!  workflow    pure: a file becomes a plan, a run walks the plan
+//!  workflows   the actors that run it: NODE/workflows, and one for each run
+//!  Agent       the actor that does the work: a model with a role
+//!  Models      what the agents of a node think with
+//! ```
+//!
+//! - [`workflow`]: a workflow file is read, checked and resolved into a plan, and a run walks that plan.
+//! - [`workflows`]: runs as actors, which spread their agents over the mesh.
+//! - [`Agent`]: a model with instructions, as an actor that any node can spawn.
+//!
+//! All of it is made with the public API of the mesh. This crate does not open files or sockets, does not read the
+//! environment, and knows models by [`mesh_models::Provider`] alone.
+
+mod agent;
+mod idle;
+mod models;
+mod pieces;
+pub mod workflow;
+pub mod workflows;
+
+pub use agent::{Agent, AgentArgs, Answer, Refusal, Said, Work};
+pub use models::Models;
+
+/// Milliseconds, as they travel.
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,82 @@
+//! What the model is told.
+
+use mesh_models::{ChatRequest, JsonSchema};
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::args::AgentArgs;
+use crate::models::Models;
+
+/// Steps that a list has at most. Small models do not know when to stop.
+const STEPS_MAX: u32 = 5;
+
+/// The request for one piece of work.
+///
+/// # Errors
+/// What is wrong with the agent's arguments.
+pub(super) fn request(
+    models: &Models,
+    args: &AgentArgs,
+    input: &str,
+    deadline: Option<Instant>,
+) -> Result<ChatRequest, String> {
+    let mut request = ChatRequest::user(input);
+    request.model = models.choose(args.model.as_deref());
+    request.system = system(args);
+    request.max_tokens = args.max_tokens;
+    request.temperature = args.temperature.map(narrowed);
+    request.deadline = deadline;
+    request.response_schema = match args.schema()? {
+        Some(schema) => Some(JsonSchema::new("answer", schema)),
+        None => args.prefers_list.then(list),
+    };
+    Ok(request)
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "from 0 to 2, where a hundredth more or less makes no difference")]
+fn narrowed(temperature: f64) -> f32 {
+    temperature as f32
+}
+
+fn system(args: &AgentArgs) -> Option<String> {
+    let role = args.role.as_deref().map(str::trim).filter(|role| !role.is_empty());
+    let prompt = args.system_prompt.as_deref().map(str::trim).filter(|prompt| !prompt.is_empty());
+    match (role, prompt) {
+        (Some(role), Some(prompt)) => Some(format!("Your role: {role}.\n\n{prompt}")),
+        (Some(role), None) => Some(format!("Your role: {role}.")),
+        (None, prompt) => prompt.map(str::to_owned),
+    }
+}
+
+/// A list that every provider takes: an object at the top, closed, all of it required.
+fn list() -> JsonSchema {
+    JsonSchema::new(
+        "steps",
+        json!({
+            "type": "object",
+            "properties": {
+                "steps": { "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": STEPS_MAX }
+            },
+            "required": ["steps"],
+            "additionalProperties": false
+        }),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(role: Option<&str>, prompt: Option<&str>) -> AgentArgs {
+        AgentArgs { role: role.map(str::to_owned), system_prompt: prompt.map(str::to_owned), ..AgentArgs::default() }
+    }
+
+    #[test]
+    fn role_and_prompt_stand_above_the_conversation() {
+        let both = system(&args(Some("Planner"), Some("  List the steps.\n")));
+        assert_eq!(both.as_deref(), Some("Your role: Planner.\n\nList the steps."));
+        assert_eq!(system(&args(Some("Planner"), Some(" "))).as_deref(), Some("Your role: Planner."));
+        assert_eq!(system(&args(None, Some("List."))).as_deref(), Some("List."));
+        assert_eq!(system(&args(None, None)), None);
+    }
+}

@@ -1,0 +1,184 @@
+//! One item, from its first attempt to its answer.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use mesh::{AskError, Mesh};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::message::RunEvent;
+use super::name;
+use super::placement::{Lease, Placement};
+use super::retry::{Failure, Verdict};
+use crate::agent::{Agent, AgentArgs, Answer, Said, Work};
+use crate::workflow::{Input, Item, ItemError, Plan, Stage};
+
+/// How long the end of a crashed agent may take, before its own end after a minute is relied on.
+const STOP_MAX: Duration = Duration::from_secs(1);
+
+/// What all items of a run have in common.
+#[derive(Debug)]
+pub(super) struct Around {
+    pub(super) mesh: Mesh,
+    pub(super) placement: Placement,
+    pub(super) plan: Arc<Plan>,
+    /// The name of the run's actor; that of an agent begins with it.
+    pub(super) run: String,
+}
+
+/// An item that is worked on.
+#[derive(Debug)]
+struct Effort {
+    around: Arc<Around>,
+    item: Item,
+    events: mpsc::Sender<RunEvent>,
+    deadline: Instant,
+    attempt: u32,
+    /// Nodes where an attempt was lost.
+    avoid: Vec<String>,
+    /// Nodes without agents, or without a model.
+    unfit: Vec<String>,
+}
+
+/// What became of an item.
+#[derive(Debug)]
+pub(super) struct Finished {
+    pub(super) stage: usize,
+    pub(super) index: usize,
+    pub(super) answer: Result<Answered, ItemError>,
+    /// Attempts that were made.
+    pub(super) attempts: u32,
+    pub(super) elapsed_ms: u64,
+}
+
+/// An answer, and whose.
+#[derive(Debug)]
+pub(super) struct Answered {
+    pub(super) answer: Answer,
+    pub(super) node: String,
+}
+
+/// Works on an item until it has its answer, has failed for good, or its stage's time for one item is over.
+pub(super) async fn work(around: Arc<Around>, item: Item, events: mpsc::Sender<RunEvent>) -> Finished {
+    let began = Instant::now();
+    let limit = around.plan.stages[item.stage].timeout;
+    let (stage, index) = (item.stage, item.index);
+    let deadline = began + limit;
+    let mut effort = Effort { around, item, events, deadline, attempt: 1, avoid: Vec::new(), unfit: Vec::new() };
+    let late = || ItemError::new("TIMEOUT", format!("no answer within {}", humantime::format_duration(limit)));
+    let answer = match timeout_at(deadline, effort.attempts()).await {
+        // The agent and the ask know the same deadline, and either may be the first to notice.
+        Ok(Err(error)) if error.code == "TIMEOUT" => Err(late()),
+        Ok(answer) => answer,
+        Err(_elapsed) => Err(late()),
+    };
+    Finished { stage, index, answer, attempts: effort.attempt, elapsed_ms: crate::millis(began.elapsed()) }
+}
+
+impl Effort {
+    async fn attempts(&mut self) -> Result<Answered, ItemError> {
+        loop {
+            let lease = self.choose()?;
+            let failure = match self.attempt(&lease).await {
+                Ok(answer) => return Ok(Answered { answer, node: lease.node().to_owned() }),
+                Err(failure) => failure,
+            };
+            let node = lease.node().to_owned();
+            drop(lease);
+            let pause = match failure.verdict(self.attempt, self.item.index) {
+                Verdict::Unfit => {
+                    self.unfit.push(node);
+                    continue;
+                }
+                Verdict::Elsewhere => {
+                    self.avoid.push(node.clone());
+                    Duration::ZERO
+                }
+                Verdict::Later(pause) if Instant::now() + pause < self.deadline => pause,
+                Verdict::Later(_) | Verdict::Final => return Err(failure.error()),
+            };
+            self.attempt += 1;
+            let reason = failure.error().message;
+            tracing::info!(run = self.around.run, node, attempt = self.attempt, reason, "item is tried again");
+            let (stage, index) = self.place();
+            let pause_ms = crate::millis(pause);
+            self.tell(RunEvent::ItemRetried { stage, index, attempt: self.attempt, reason, pause_ms }).await;
+            sleep(pause).await;
+        }
+    }
+
+    fn choose(&self) -> Result<Lease, ItemError> {
+        let members = self.around.mesh.members();
+        let chosen = self.around.placement.choose(&members, &self.stage().place, &self.avoid, &self.unfit);
+        chosen.map_err(|none| ItemError::new("NO_NODE", none.reason))
+    }
+
+    /// Spawns an agent on the node, and asks it.
+    async fn attempt(&self, lease: &Lease) -> Result<Answer, Failure> {
+        let around = &self.around;
+        let stage = self.stage();
+        let name = name::agent(&around.run, &stage.agent.name, &stage.name, self.item.index, self.attempt);
+        let args = serde_json::to_string(&self.args()).expect("arguments are texts and numbers");
+        let path = around.mesh.spawn_kind(lease.node(), Agent::KIND, &name, &args).await.map_err(Failure::Mesh)?;
+        let (stage, index) = self.place();
+        let (agent, node) = (path.clone(), lease.node().to_owned());
+        self.tell(RunEvent::ItemStarted { stage, index, agent, node, attempt: self.attempt }).await;
+        let asked = self.ask(&path).await;
+        if matches!(asked, Err(Failure::Mesh(AskError::Stopped { .. }))) {
+            // It crashed and is started again, but nobody will ask it. If this fails, it ends by itself.
+            drop(timeout(STOP_MAX, around.mesh.stop_actor(&path)).await);
+        }
+        asked
+    }
+
+    async fn ask(&self, path: &str) -> Result<Answer, Failure> {
+        let bad = |error: mesh::InvalidPath| AskError::BadPath { reason: error.to_string() };
+        let agent = self.around.mesh.stream_recipient::<Work>(path).map_err(|error| Failure::Mesh(bad(error)))?;
+        let work = Work { input: self.item.input.to_string(), attempt: self.attempt };
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let mut stream = agent.stream(work).timeout(left);
+        while let Some(said) = stream.next().await {
+            if let Said::Text { text } = said {
+                let (stage, index) = self.place();
+                self.tell(RunEvent::ItemText { stage, index, text }).await;
+            }
+        }
+        stream.finish().await.map_err(Failure::Mesh)?.map_err(Failure::Agent)
+    }
+
+    fn args(&self) -> AgentArgs {
+        let agent = &self.stage().agent;
+        AgentArgs {
+            name: agent.name.clone(),
+            role: agent.role.clone(),
+            model: agent.model.clone(),
+            system_prompt: agent.system_prompt.clone(),
+            max_tokens: agent.max_tokens,
+            temperature: agent.temperature,
+            output_schema: agent.output_schema.as_ref().map(ToString::to_string),
+            prefers_list: is_split(&self.around.plan, self.item.stage),
+            once: true,
+        }
+    }
+
+    fn stage(&self) -> &Stage {
+        &self.around.plan.stages[self.item.stage]
+    }
+
+    fn place(&self) -> (String, u64) {
+        (self.stage().name.clone(), self.item.index as u64)
+    }
+
+    async fn tell(&self, event: RunEvent) {
+        // Without a reader the run is about to be dropped, and this item with it.
+        drop(self.events.send(event).await);
+    }
+}
+
+/// Whether the stage's answer is split into the items of a later stage. (The answers of several items are not split:
+/// each is an item.)
+fn is_split(plan: &Plan, nth: usize) -> bool {
+    let takes = |stage: &Stage| stage.parallel && stage.input == Input::Stage(nth);
+    !plan.stages[nth].parallel && plan.stages.iter().any(takes)
+}

@@ -1,0 +1,11 @@
+//! Workflows on a mesh of three nodes in memory, with a scripted model and a paused clock.
+#![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
+
+mod cluster;
+mod script;
+
+mod cancel;
+mod failures;
+mod placement;
+mod seed;
+mod spread;

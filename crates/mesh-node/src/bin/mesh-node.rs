@@ -1,0 +1,22 @@
+//! A node with the standard kinds of actors.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use mesh_node::{Node, NodeError};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With stderr gone the exit code still tells.
+            let _ = writeln!(std::io::stderr(), "error: {error:?}");
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+async fn run() -> Result<(), NodeError> {
+    Node::from_args()?.run().await
+}

@@ -1,0 +1,192 @@
+//! The settings of a node: the file, the environment and the command line, read as one.
+//!
+//! ```text
+//! node.toml < MESH_* < --flags        each is a layer of keys; a later one overrules an earlier one, key by key
+//! ```
+//!
+//! [`read`] tells every problem of all layers at once, each with the place that it was written at.
+
+mod agent;
+mod key;
+mod layer;
+mod problem;
+mod read;
+mod transport;
+mod units;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use self::agent::AgentSettings;
+pub(crate) use self::layer::{Given, Layer};
+pub use self::problem::{Problem, Problems};
+pub(crate) use self::read::read;
+pub use self::transport::{Profile, TransportSettings};
+pub(crate) use self::units::duration::parse as duration;
+
+/// What a node is told before it starts.
+///
+/// Durations are written as `"250ms"`, `"10s"` or `"2min"`, sizes as `"64KiB"` or `"4MiB"`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NodeSettings {
+    /// Name of this node: a DNS label (a-z, 0-9 and -, at most 63), unique in its mesh. Default: a generated one.
+    #[schemars(example = &"alpha")]
+    pub name: Option<String>,
+    /// Address to listen on (UDP). Default: 127.0.0.1:7946, or the next free port when that one is taken. On an
+    /// address that other machines reach, only those get in whose certificate is signed by the same authority: copy
+    /// the folder `ca` of the state folder to each machine first.
+    #[serde(with = "units::address")]
+    #[schemars(with = "Option<String>", example = &"127.0.0.1:7946")]
+    pub listen: Option<SocketAddr>,
+    /// Address under which others reach this node, HOST:PORT. Default: the address listened on; to be given when
+    /// that is 0.0.0.0 or behind a translation.
+    #[schemars(example = &"alpha.example:7946")]
+    pub advertise: Option<String>,
+    /// Nodes of the mesh to join, each HOST:PORT; one that answers is enough. Names are resolved at each attempt.
+    pub join: Vec<String>,
+    /// Folder of keys and certificates. The nodes of one user may share it: the authority and the client identity are
+    /// common, and each node has a folder of its own in it.
+    pub state: PathBuf,
+    /// Where to write `{"name","id","addr","cluster","pid","http"}` once the node answers messages. Default: nowhere.
+    #[schemars(with = "Option<String>", example = &"alpha.json")]
+    pub ready_file: Option<PathBuf>,
+    /// Whether to publish echo, slow, crash and count on this node, for tests and trials.
+    pub lab_actors: bool,
+    /// What to log: a level (error, warn, info, debug, trace), or levels by module as in `info,mesh=debug`. The
+    /// environment variable RUST_LOG is read where this is not set.
+    #[schemars(example = &"info")]
+    pub log: Option<String>,
+    /// How long joining may take before the node gives up; 100 ms to 10 min.
+    #[serde(with = "units::duration")]
+    #[schemars(with = "String")]
+    pub join_timeout: Duration,
+    /// How long mailboxes may take to finish when the node leaves; up to 1 h.
+    #[serde(with = "units::duration")]
+    #[schemars(with = "String")]
+    pub drain_timeout: Duration,
+    /// How long a node may be silent before the others take it for dead; 500 ms to 10 min. Shorter finds deaths
+    /// sooner, and takes a paused process for a dead one more often.
+    #[serde(with = "units::duration")]
+    #[schemars(with = "String")]
+    pub down_after: Duration,
+    /// What this node offers, for placement: at most 32 keys of a-z, 0-9, ., _ and -, values of at most 128 bytes.
+    pub labels: BTreeMap<String, String>,
+    /// The limits and clocks of connections to other nodes.
+    pub transport: TransportSettings,
+    /// Actors that are spawned when the node starts, each of a kind that its binary registers.
+    pub agents: Vec<AgentSettings>,
+}
+
+impl Default for NodeSettings {
+    fn default() -> Self {
+        let node = mesh::NodeConfig::default();
+        Self {
+            name: None,
+            listen: None,
+            advertise: None,
+            join: Vec::new(),
+            state: PathBuf::from(".mesh"),
+            ready_file: None,
+            lab_actors: false,
+            log: None,
+            join_timeout: node.join_timeout,
+            drain_timeout: node.drain_timeout,
+            down_after: node.down_after,
+            labels: BTreeMap::new(),
+            transport: TransportSettings::default(),
+            agents: Vec::new(),
+        }
+    }
+}
+
+const LABELS_MAX: usize = 32;
+const LABEL_BYTES_MAX: usize = 128;
+
+impl NodeSettings {
+    /// Every setting that cannot be used, with its key path.
+    #[must_use]
+    pub fn validate(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut problem = |key: String, message: String| problems.push(Problem::new(key, message));
+        if let Some(Err(error)) = self.name.as_deref().map(mesh_name) {
+            problem("name".to_owned(), error);
+        }
+        for (index, seed) in self.join.iter().enumerate() {
+            if let Err(error) = host_and_port(seed) {
+                problem(format!("join[{index}]"), error);
+            }
+        }
+        if let Some(Err(error)) = self.advertise.as_deref().map(host_and_port) {
+            problem("advertise".to_owned(), error);
+        }
+        if let Some(listen) =
+            self.listen.filter(|listen| listen.ip().is_unspecified() && self.advertise.is_none())
+        {
+            problem(
+                "advertise".to_owned(),
+                format!("others cannot reach {listen}: say under which address they can"),
+            );
+        }
+        if let Some(Err(error)) = self.log.as_deref().map(tracing_subscriber::EnvFilter::try_new) {
+            problem("log".to_owned(), error.to_string());
+        }
+        for (key, value, min, max) in [
+            ("join_timeout", self.join_timeout, Duration::from_millis(100), Duration::from_secs(600)),
+            ("drain_timeout", self.drain_timeout, Duration::ZERO, Duration::from_secs(3600)),
+            ("down_after", self.down_after, Duration::from_millis(500), Duration::from_secs(600)),
+        ] {
+            if value < min || value > max {
+                problem(key.to_owned(), format!("{value:?} is not within {min:?} to {max:?}"));
+            }
+        }
+        problems.extend(label_problems("labels", &self.labels));
+        problems.extend(self.transport.validate());
+        problems.extend(agent::problems(&self.agents));
+        problems
+    }
+}
+
+/// Checks a node's name.
+fn mesh_name(name: &str) -> Result<(), String> {
+    mesh_net::check_name(name).map_err(|error| error.to_string())
+}
+
+/// Checks HOST:PORT without resolving anything.
+pub(crate) fn host_and_port(text: &str) -> Result<(), String> {
+    let parts = text
+        .rsplit_once(':')
+        .filter(|(host, _)| !host.is_empty() && (!host.contains(':') || host.starts_with('[')));
+    match parts.map(|(_, port)| port.parse::<u16>()) {
+        Some(Ok(port)) if port > 0 => Ok(()),
+        _ => Err(format!("{text:?} is not HOST:PORT, for example 127.0.0.1:7946")),
+    }
+}
+
+fn label_problems(path: &str, labels: &BTreeMap<String, String>) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    if labels.len() > LABELS_MAX {
+        problems
+            .push(Problem::new(path.to_owned(), format!("{} labels, at most {LABELS_MAX}", labels.len())));
+    }
+    for (key, value) in labels {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+        if key.is_empty() || key.len() > LABEL_BYTES_MAX || !key.bytes().all(allowed) {
+            let message = format!("{key:?} is not a label's key: use a-z, 0-9, '.', '_' and '-'");
+            problems.push(Problem::new(format!("{path}.{key}"), message));
+        }
+        if value.len() > LABEL_BYTES_MAX {
+            let message = format!("its value has {} bytes, at most {LABEL_BYTES_MAX}", value.len());
+            problems.push(Problem::new(format!("{path}.{key}"), message));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests;

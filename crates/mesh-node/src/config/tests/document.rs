@@ -1,0 +1,107 @@
+//! config/node.toml is what the fields' documentation says, and nothing else.
+
+use std::fs;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::super::key::{Key, Shape, keys};
+use super::*;
+
+const HEAD: &str = "\
+# The settings of a node, each with its default: mesh-node --config config/node.toml
+#
+# A key that is commented out has no fixed default and shows an example. Durations are written \"250ms\", \"10s\" or
+# \"2min\", sizes \"64KiB\" or \"4MiB\". Every key is also an environment variable, which overrules the file:
+# MESH_LISTEN, MESH_TRANSPORT_PROFILE; lists and labels are separated by commas there. The command line overrules both.
+";
+
+fn path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../config/node.toml")
+}
+
+fn rendered() -> String {
+    let mut text = HEAD.to_owned();
+    let declared = serde_json::to_string(&NodeSettings::default()).unwrap();
+    let mut keys = keys();
+    // The schema's keys are sorted by name, the struct's by what matters first.
+    keys.sort_by_key(|key| declared.find(&format!("\"{}\":", key.path.last().unwrap())));
+    for key in keys {
+        text.push('\n');
+        text.push_str(&comment(&key.schema));
+        text.push_str(&lines_of(&key));
+    }
+    text
+}
+
+fn lines_of(key: &Key) -> String {
+    let name = key.path.last().unwrap();
+    let default = &key.schema["default"];
+    match key.shape {
+        Shape::Section => format!("[{name}]\n"),
+        Shape::Tables => format!("# [[{name}]]\n{}", agent_lines()),
+        _ if default.is_null() => format!("# {name} = {}\n", key.schema["examples"][0]),
+        Shape::Map => format!("{name} = {{}}\n"),
+        _ => format!("{name} = {default}\n"),
+    }
+}
+
+fn agent_lines() -> String {
+    let schema = schemars::schema_for!(AgentSettings).to_value();
+    let fields = [("kind", "\"summarizer\""), ("name", "\"summarizer-1\""), ("args", "{}"), ("labels", "{}")];
+    assert_eq!(schema["properties"].as_object().unwrap().len(), fields.len());
+    let line = |(name, example)| {
+        let comment = comment(&schema["properties"][name]).replace("# ", "#   ");
+        format!("{comment}# {name} = {example}\n")
+    };
+    fields.into_iter().map(line).collect()
+}
+
+fn comment(schema: &Value) -> String {
+    let text = schema["description"].as_str().expect("every key is documented");
+    let mut lines = vec![String::from("#")];
+    for word in text.split_whitespace() {
+        let line = lines.last_mut().unwrap();
+        if line.len() + 1 + word.len() > 110 {
+            lines.push(format!("# {word}"));
+        } else {
+            line.push(' ');
+            line.push_str(word);
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+/// After a change of the settings: `INSTA_UPDATE=always cargo test -p mesh-node` writes the file anew.
+#[test]
+fn the_documented_file_is_the_fields_documentation() {
+    if std::env::var("INSTA_UPDATE").as_deref() == Ok("always") {
+        crate::state::replace(&path(), rendered().as_bytes(), 0o644).unwrap();
+    }
+    assert_eq!(fs::read_to_string(path()).unwrap(), rendered());
+}
+
+#[test]
+fn the_documented_file_says_the_defaults() {
+    let settings = of_file(&fs::read_to_string(path()).unwrap()).unwrap();
+    assert_eq!(settings, NodeSettings::default());
+}
+
+#[test]
+fn the_examples_in_the_documented_file_are_settings_too() {
+    let text = fs::read_to_string(path()).unwrap();
+    let uncommented = text.lines().map(|line| match line.strip_prefix("# ") {
+        Some(rest) if rest.starts_with("[[") || is_assignment(rest) => rest,
+        _ => line,
+    });
+    let settings = of_file(&uncommented.collect::<Vec<_>>().join("\n")).unwrap();
+    assert_eq!(settings.name.as_deref(), Some("alpha"));
+    assert_eq!(settings.agents.len(), 1);
+    // The examples of the transport are the defaults of its default profile.
+    assert_eq!(settings.transport.config(), mesh_net::TransportConfig::lan());
+}
+
+fn is_assignment(line: &str) -> bool {
+    line.split_once(" = ")
+        .is_some_and(|(name, _)| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'))
+}

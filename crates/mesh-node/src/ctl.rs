@@ -1,0 +1,110 @@
+//! meshctl: a client of the mesh that is used from a shell.
+//!
+//! Results go to stdout, as tables for people or as JSON documents; errors go to stderr and become the exit code. What
+//! runs when Ctrl-C comes is cancelled at the actor too, since a reply that nobody waits for is not worked on.
+
+mod args;
+mod connection;
+mod error;
+mod indent;
+mod lines;
+mod listing;
+mod message;
+mod output;
+mod table;
+mod workflow;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{CommandFactory, Parser};
+
+pub use self::args::CtlArgs;
+use self::args::{ActorCommand, Command, WorkflowCommand};
+use self::connection::Connection;
+use self::error::CtlError;
+use self::output::Output;
+use self::table::Paint;
+use crate::signals::Signals;
+
+/// Runs meshctl with the arguments of this process, and gives its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let began = Instant::now();
+    let args = CtlArgs::parse();
+    let mut stdout = io::stdout();
+    let paint = Paint::for_stream(stdout.is_terminal());
+    let output = Output { is_json: args.json, paint, to: &mut stdout };
+    let Err(error) = run(&args, output) else { return ExitCode::SUCCESS };
+    let paint = Paint::for_stream(io::stderr().is_terminal());
+    if let Some(report) = error.report(args.json, paint, began.elapsed()) {
+        // With stderr gone too there is nobody left to tell; the exit code still does.
+        let _ = writeln!(io::stderr(), "{report}");
+    }
+    error.exit_code()
+}
+
+fn run(args: &CtlArgs, mut output: Output<'_>) -> Result<(), CtlError> {
+    match &args.command {
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut CtlArgs::command(), "meshctl", &mut output.to);
+            Ok(())
+        }
+        Command::Workflow(WorkflowCommand::Schema) => workflow::schema(&mut output),
+        Command::Workflow(WorkflowCommand::Check { file, strict }) => {
+            workflow::check(file, *strict, &mut output)
+        }
+        _ => {
+            // One thread does: there is one connection, and nothing here computes.
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            let result = runtime.block_on(on_the_mesh(args, &mut output));
+            runtime.shutdown_background();
+            result
+        }
+    }
+}
+
+async fn on_the_mesh(args: &CtlArgs, output: &mut Output<'_>) -> Result<(), CtlError> {
+    let mut signals = Signals::listen()?;
+    let connection = tokio::select! {
+        opened = Connection::open(args) => opened?,
+        _ = signals.next() => return Err(CtlError::Interrupted),
+    };
+    tokio::select! {
+        result = command(args, &connection, output) => result,
+        _ = signals.next() => Err(CtlError::Interrupted),
+    }
+}
+
+async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> Result<(), CtlError> {
+    match &args.command {
+        Command::Nodes => listing::nodes(mesh, output).await,
+        Command::Ps { on } => listing::actors(mesh, on.as_deref(), output).await,
+        Command::Ask(args) => message::ask(mesh, args, output).await,
+        Command::Tell(args) => message::tell(mesh, args, output).await,
+        Command::Stream(args) => message::stream(mesh, args, output).await,
+        Command::Actor(ActorCommand::Spawn { on, kind, name, args, timeout }) => {
+            let body = serde_json::json!({"kind": kind, "name": name, "args": args});
+            let reply = mesh.ask(&format!("{on}/mesh"), "mesh.spawn.v1", &body.to_string(), *timeout).await?;
+            message::print_reply(&reply, output)
+        }
+        Command::Actor(ActorCommand::Stop { path, timeout }) => {
+            let Some(node) = path.node() else {
+                return Err(CtlError::Usage(format!("{path} does not say on which node: NODE/{path}")));
+            };
+            let body = serde_json::json!({"name": path.name()});
+            let node = format!("{node}/mesh");
+            let reply = mesh.ask(&node, "mesh.stop.v1", &body.to_string(), *timeout).await?;
+            // That it worked is told by the exit code.
+            if output.is_json { Ok(output.line(&reply)?) } else { Ok(()) }
+        }
+        Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(mesh, args, output).await,
+        Command::Completions { .. } | Command::Workflow(_) => {
+            unreachable!("these need no mesh, and were done before")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

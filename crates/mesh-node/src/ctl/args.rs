@@ -1,0 +1,205 @@
+//! The command line of meshctl.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use mesh_proto::ActorPath;
+
+/// Speaks to a mesh as one of its clients.
+#[derive(Debug, Parser)]
+#[command(name = "meshctl", version, about = "Speaks to a mesh as one of its clients", long_about = None)]
+#[command(after_help = AFTER_HELP, max_term_width = 110)]
+pub struct CtlArgs {
+    /// The node to speak through [default: one that runs with this state folder, or 127.0.0.1:7946]
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "HOST:PORT", env = "MESH_NODE")]
+    #[arg(hide_env_values = true, value_parser = address)]
+    pub node: Option<String>,
+
+    /// The state folder of the nodes of this user
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR", env = "MESH_STATE")]
+    #[arg(hide_env_values = true, default_value = ".mesh")]
+    pub state: PathBuf,
+
+    /// A folder with ca.pem, cert.pem and key.pem, rather than the state folder's client
+    #[arg(long, global = true, help_heading = GLOBAL, value_name = "DIR")]
+    pub identity: Option<PathBuf>,
+
+    /// Print one JSON document (streams: one a line), errors too
+    #[arg(long, global = true, help_heading = GLOBAL)]
+    pub json: bool,
+
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const GLOBAL: &str = "Options of every command";
+
+const AFTER_HELP: &str = "\
+PATH is NODE/ACTOR, or a published name. KIND is area.verb.vN.
+
+Exit codes:
+  0    done
+  2    wrong usage
+  3    the mesh or the actor answered with an error
+  4    no node reachable
+  130  ended by Ctrl-C; what was running is cancelled";
+
+/// What meshctl can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// The nodes of the mesh
+    Nodes,
+    /// The actors of a node, or of all nodes
+    Ps {
+        /// The node's name
+        #[arg(value_name = "NODE")]
+        on: Option<String>,
+    },
+    /// Send a message and print the reply
+    Ask(MessageArgs),
+    /// Send a message, or one for each line of stdin, without waiting for a reply
+    Tell(TellArgs),
+    /// Send a message and print what it is answered with, item by item
+    Stream(StreamArgs),
+    /// Start and stop actors of registered kinds
+    #[command(subcommand)]
+    Actor(ActorCommand),
+    /// Check and run workflow files
+    #[command(subcommand)]
+    Workflow(WorkflowCommand),
+    /// Print a script that completes commands in a shell
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// One message to one actor.
+#[derive(Debug, Args)]
+pub struct MessageArgs {
+    /// The actor
+    pub path: ActorPath,
+    /// The kind of message
+    pub kind: String,
+    /// The message
+    #[arg(value_name = "JSON", value_parser = json)]
+    pub body: String,
+    /// How long it may take, with everything
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// One message, or many.
+#[derive(Debug, Args)]
+pub struct TellArgs {
+    /// The actor
+    pub path: ActorPath,
+    /// The kind of message
+    pub kind: String,
+    /// The message; - sends one for each line of stdin
+    #[arg(value_name = "JSON|-", value_parser = json_or_dash)]
+    pub body: String,
+    /// How long each message may wait for room in the actor's mailbox
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// One message, answered by a stream.
+#[derive(Debug, Args)]
+pub struct StreamArgs {
+    /// The actor
+    pub path: ActorPath,
+    /// The kind of message
+    pub kind: String,
+    /// The message
+    #[arg(value_name = "JSON", value_parser = json)]
+    pub body: String,
+    /// How long the whole stream may take
+    #[arg(long, value_name = "TIME", default_value = "5min", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// What can be done with actors.
+#[derive(Debug, Subcommand)]
+pub enum ActorCommand {
+    /// Start an actor of a registered kind on a node
+    Spawn {
+        /// Where
+        #[arg(value_name = "NODE")]
+        on: String,
+        /// One of the kinds that the node registers
+        kind: String,
+        /// What it is called there
+        name: String,
+        /// What the kind needs to know
+        #[arg(long, value_name = "JSON", default_value = "{}", value_parser = json)]
+        args: String,
+        /// How long it may take
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+        timeout: Duration,
+    },
+    /// Stop an actor after the message that it handles
+    Stop {
+        /// The actor, as NODE/NAME
+        path: ActorPath,
+        /// How long it may take
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+        timeout: Duration,
+    },
+}
+
+/// What can be done with workflow files.
+#[derive(Debug, Subcommand)]
+pub enum WorkflowCommand {
+    /// Tell what is wrong with a file, or what it will do; needs no node
+    Check {
+        /// The workflow
+        file: PathBuf,
+        /// Take unknown keys for errors
+        #[arg(long)]
+        strict: bool,
+    },
+    /// Run a file on the mesh and print what happens
+    Run(RunArgs),
+    /// Print the JSON Schema of workflow files
+    Schema,
+}
+
+/// A run of a workflow.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// The workflow
+    pub file: PathBuf,
+    /// What it is to do; @FILE reads it from a file
+    #[arg(long, value_name = "TEXT|@FILE")]
+    pub task: String,
+    /// Take unknown keys for errors
+    #[arg(long)]
+    pub strict: bool,
+    /// How long the whole run may take
+    #[arg(long, value_name = "TIME", default_value = "30min", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    crate::config::duration(text)
+}
+
+fn address(text: &str) -> Result<String, String> {
+    crate::config::host_and_port(text).map(|()| text.to_owned())
+}
+
+/// What a shell has mangled is found here, with its place, rather than by the actor.
+pub(super) fn json(text: &str) -> Result<String, String> {
+    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(format!("not JSON: {error}")),
+    }
+}
+
+fn json_or_dash(text: &str) -> Result<String, String> {
+    if text == "-" { Ok(text.to_owned()) } else { json(text) }
+}

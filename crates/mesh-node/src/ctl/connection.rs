@@ -1,0 +1,224 @@
+//! The one connection that a command has to the mesh.
+
+use std::time::Duration;
+
+use mesh::{Client, ClientConfig, Failure, JsonItem, JsonStream, Mesh, Retry, Runtimes};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tokio::runtime::Handle;
+
+use super::args::CtlArgs;
+use super::error::{CtlError, Document};
+use super::listing;
+use crate::error::chain;
+use crate::state::{StateFolder, client_identity};
+
+/// Where a node listens when nothing was said.
+const DEFAULT_NODE: &str = "127.0.0.1:7946";
+
+/// A client of the mesh.
+pub(crate) struct Connection {
+    mesh: Mesh,
+}
+
+impl Connection {
+    /// Connects to the node that was named, or to one that is likely to be there.
+    pub(crate) async fn open(args: &CtlArgs) -> Result<Self, CtlError> {
+        let state = StateFolder::new(&args.state);
+        let (found, folder) = match &args.identity {
+            Some(folder) => (client_identity(folder), folder.clone()),
+            None => (state.client(), args.state.join("client")),
+        };
+        let identity = found.map_err(|error| CtlError::NoNode(chain(&error)))?;
+        let addrs = match &args.node {
+            Some(node) => vec![node.clone()],
+            None => candidates(&state),
+        };
+        let runtimes = Runtimes { network: Handle::current(), pool: Handle::current() };
+        let connected = Client::connect(&addrs, &identity, ClientConfig::default(), runtimes).await;
+        let mesh = connected.map_err(|error| {
+            CtlError::NoNode(format!("no node reached as the client in {}: {}", folder.display(), chain(&error)))
+        })?;
+        Ok(Self { mesh })
+    }
+
+    /// The node that was reached.
+    pub(crate) fn node(&self) -> &str {
+        self.mesh.node_name()
+    }
+
+    pub(crate) async fn ask(&self, path: &str, kind: &str, body: &str, timeout: Duration) -> Result<String, CtlError> {
+        match self.mesh.ask_json(path, kind, body, timeout).await {
+            Ok(reply) => inner(reply),
+            Err(failure) => Err(self.refused(path, failure).await),
+        }
+    }
+
+    /// Asks a node for what it tells of itself.
+    pub(crate) async fn ask_node<T: DeserializeOwned>(
+        &self,
+        node: &str,
+        kind: &str,
+        timeout: Duration,
+    ) -> Result<T, CtlError> {
+        let path = format!("{node}/mesh");
+        let reply = self.mesh.ask_json(&path, kind, "{}", timeout).await?;
+        let unknown = |error| {
+            let message = format!("{path} answers {kind} in a way that this meshctl does not understand: {error}");
+            Document::own("BAD_REPLY", message).into()
+        };
+        serde_json::from_str(&reply).map_err(unknown)
+    }
+
+    /// Sends a message once there is room for it.
+    pub(crate) async fn tell(&self, path: &str, kind: &str, body: &str, timeout: Duration) -> Result<(), CtlError> {
+        match self.mesh.tell_json(path, kind, body, timeout).await {
+            Ok(()) => Ok(()),
+            Err(failure) => Err(self.refused(path, failure).await),
+        }
+    }
+
+    pub(crate) async fn stream(
+        &self,
+        path: &str,
+        kind: &str,
+        body: &str,
+        timeout: Duration,
+    ) -> Result<Stream, CtlError> {
+        match self.mesh.stream_json(path, kind, body, timeout).await {
+            Ok(stream) => Ok(Stream { stream }),
+            Err(failure) => Err(self.refused(path, failure).await),
+        }
+    }
+
+    /// An error with the names that the caller may have meant.
+    async fn refused(&self, path: &str, failure: Failure) -> CtlError {
+        let mut document = Document::from(failure);
+        if document.code == "NO_SUCH_ACTOR"
+            && let Some((node, _)) = path.split_once('/')
+            && let Ok(actors) = listing::actors_of(self, node).await
+        {
+            let paths = actors.into_iter().map(|actor| actor.path).collect();
+            document.details = json!({ "candidates": closest(path, paths) });
+        }
+        document.into()
+    }
+}
+
+/// Items, then the reply.
+pub(crate) struct Stream {
+    stream: JsonStream,
+}
+
+impl Stream {
+    /// The next part; `None` after the reply.
+    pub(crate) async fn next(&mut self) -> Result<Option<JsonItem>, CtlError> {
+        match self.stream.next().await.transpose()? {
+            Some(JsonItem::Reply(reply)) => Ok(Some(JsonItem::Reply(inner(reply)?))),
+            other => Ok(other),
+        }
+    }
+}
+
+/// What an actor that may refuse has answered: `{"Ok":…}` is the answer itself, `{"Err":…}` its refusal.
+fn inner(reply: String) -> Result<String, CtlError> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    enum Answer<'a> {
+        #[serde(borrow)]
+        Ok(&'a serde_json::value::RawValue),
+        Err(Value),
+    }
+    match serde_json::from_str::<Answer<'_>>(&reply) {
+        Ok(Answer::Ok(value)) => Ok(value.get().to_owned()),
+        Ok(Answer::Err(refusal)) => Err(refused_by_actor(refusal).into()),
+        Err(_) => Ok(reply),
+    }
+}
+
+/// A refusal may say for programs what it is; then it keeps its code and its text.
+fn refused_by_actor(refusal: Value) -> Document {
+    if let Ok(failure) = serde_json::from_value::<Failure>(refusal.clone()) {
+        return failure.into();
+    }
+    let text = |key: &str| refusal.get(key).and_then(Value::as_str);
+    let message = refusal.as_str().or(text("message")).map_or_else(|| refusal.to_string(), str::to_owned);
+    let retry = refusal.get("retry").and_then(|retry| serde_json::from_value(retry.clone()).ok());
+    Document {
+        retry: retry.unwrap_or(Retry::Never),
+        may_have_run: true,
+        ..Document::own(text("code").unwrap_or("REFUSED"), message)
+    }
+    .with_details(refusal)
+}
+
+fn candidates(state: &StateFolder) -> Vec<String> {
+    let running: Vec<String> = state.running().into_iter().map(|node| node.addr).collect();
+    if running.is_empty() { vec![DEFAULT_NODE.to_owned()] } else { running }
+}
+
+/// The names most like `wanted` first, and few of them.
+fn closest(wanted: &str, mut names: Vec<String>) -> Vec<String> {
+    const SHOWN_MAX: usize = 8;
+    names.sort_by(|a, b| strsim::jaro_winkler(wanted, b).total_cmp(&strsim::jaro_winkler(wanted, a)));
+    names.truncate(SHOWN_MAX);
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(reply: &str) -> Document {
+        match inner(reply.to_owned()) {
+            Err(CtlError::Refused { document, .. }) => *document,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_answer_that_may_be_a_refusal_is_unwrapped() {
+        for (reply, answer) in
+            [("{\"Ok\":{\"path\":\"a/b\"}}", "{\"path\":\"a/b\"}"), ("{\"Ok\":null}", "null"), ("{\"Ok\":1.50}", "1.50")]
+        {
+            assert_eq!(inner(reply.to_owned()).unwrap(), answer);
+        }
+        let refused = refusal("{\"Err\":\"not today\"}");
+        assert_eq!((refused.code.as_str(), refused.message.as_str()), ("REFUSED", "not today"));
+        assert!(refused.may_have_run);
+    }
+
+    #[test]
+    fn a_refusal_that_is_a_failure_keeps_its_code() {
+        let failure = r#"{"Err":{"code":"UNKNOWN_KIND","message":"m","details":"null","retry":"never","may_have_run":false,"origin":"beta"}}"#;
+        let refused = refusal(failure);
+        assert_eq!((refused.code.as_str(), refused.origin.as_deref()), ("UNKNOWN_KIND", Some("beta")));
+    }
+
+    #[test]
+    fn a_refusal_with_a_code_keeps_it() {
+        let refused = refusal(r#"{"Err":{"code":"NO_MODEL","message":"node alpha has no model","retry":"backoff"}}"#);
+        assert_eq!((refused.code.as_str(), refused.message.as_str()), ("NO_MODEL", "node alpha has no model"));
+        assert_eq!(refused.retry, Retry::Backoff);
+    }
+
+    #[test]
+    fn any_other_reply_stays_as_it_is() {
+        for reply in ["{\"Ok\":1,\"b\":2}", "{\"text\":\"x\"}", "[]", "\"Ok\"", "null", "not JSON"] {
+            assert_eq!(inner(reply.to_owned()).unwrap(), reply);
+        }
+    }
+
+    #[test]
+    fn the_closest_names_come_first() {
+        let names = ["beta/slow", "beta/echo", "beta/mesh"].map(str::to_owned).to_vec();
+        assert_eq!(closest("beta/ecco", names)[0], "beta/echo");
+    }
+
+    #[test]
+    fn without_a_running_node_the_usual_address_is_tried() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(candidates(&StateFolder::new(folder.path())), [DEFAULT_NODE]);
+    }
+}

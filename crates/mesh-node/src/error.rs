@@ -1,0 +1,103 @@
+//! Why a node's process ended before anybody asked it to.
+
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+
+use mesh::{BindError, ConnectError, JoinFailure, StartNodeError};
+
+use crate::config::Problems;
+use crate::state::StateError;
+
+/// Why a node could not run. It has stopped whatever it had started.
+#[derive(thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The arguments, the environment or the file cannot be used; every problem is listed. The operator's mistake.
+    #[error(transparent)]
+    Settings(#[from] Problems),
+    /// The settings file cannot be read.
+    #[error("cannot read the settings in {}", path.display())]
+    SettingsFile {
+        /// Its path.
+        path: PathBuf,
+        /// The operating system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The state folder cannot be used; the error says what to do.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// The node could not be started or could not join: the address is taken, no seed answers or lets it in.
+    #[error(transparent)]
+    Start(#[from] StartNodeError),
+    /// An actor of the settings, or of the binary, could not be spawned or published.
+    #[error("cannot start the actor {name}: {reason}")]
+    Actor {
+        /// Its name.
+        name: String,
+        /// What the node says about it.
+        reason: String,
+    },
+    /// The operating system gives no thread, no signals, or no stdout.
+    #[error("cannot set the process up")]
+    Process(#[from] io::Error),
+}
+
+impl NodeError {
+    /// The process's exit code: 2 where the arguments or the settings are to be changed, 1 otherwise.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Settings(_) | Self::SettingsFile { .. } => 2,
+            _ => 1,
+        }
+    }
+}
+
+impl NodeError {
+    /// What the operator can do, where the error itself does not say it.
+    #[must_use]
+    pub fn advice(&self) -> Option<&'static str> {
+        let Self::Start(error) = self else { return None };
+        match error {
+            StartNodeError::Bind(BindError::InUse { .. }) => {
+                Some("give another port with --listen (port 0 is any free one), or no --listen at all")
+            }
+            StartNodeError::Join { failures } if failures.iter().any(|(_, failure)| is_distrust(failure)) => Some(
+                "nodes of one mesh have one authority: give the --state of that mesh, or copy its folder `ca` into an \
+                 empty state folder",
+            ),
+            StartNodeError::Join { .. } => {
+                Some("is that node up, is this its address, and does UDP get there? (join_timeout says how long it is tried)")
+            }
+            _ => None,
+        }
+    }
+}
+
+fn is_distrust(failure: &JoinFailure) -> bool {
+    matches!(failure, JoinFailure::Connect { error: ConnectError::Certificate { .. } })
+}
+
+/// What `main` prints when it returns this error: the text for people rather than the fields.
+impl std::fmt::Debug for NodeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&chain(self))?;
+        match self.advice() {
+            Some(advice) => write!(f, "\n  {advice}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// An error with all of its causes, on one line.
+pub(crate) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,275 @@
+//! A process that is a node, from its arguments to its end.
+
+use std::any::Any;
+use std::fs;
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use clap::Parser;
+use mesh::{BindError, Mesh, NodeBuilder, NodeConfig, Runtimes, Spawnable, StartNodeError};
+use tokio::runtime::{Handle, RuntimeFlavor};
+
+use crate::config::{self, AgentSettings, NodeSettings, Problem, Problems};
+use crate::error::NodeError;
+use crate::ready::Ready;
+use crate::signals::Signals;
+use crate::state::{NodeState, StateFolder};
+use crate::threads::NetworkThread;
+use crate::{NodeArgs, lab, logging, name};
+
+/// The port that is taken when none is given, if it is free; otherwise one of the next ones.
+const PORT: u16 = 7946;
+const PORTS_TRIED: u16 = 100;
+
+/// A process that is a node of a mesh, with the kinds of actors that it brings.
+///
+/// ```no_run
+/// # use mesh_node::Node;
+/// #[tokio::main]
+/// async fn main() -> Result<(), mesh_node::NodeError> {
+///     Node::from_args()?          // --join, --listen, --label …, as mesh-node has them
+///         // .register::<Summarizer>("summarizer")
+///         .run()
+///         .await
+/// }
+/// ```
+#[must_use = "a node does nothing before `run`"]
+pub struct Node {
+    settings: NodeSettings,
+    /// Applied anew to each attempt to start.
+    registrations: Vec<Box<dyn Fn(NodeBuilder) -> NodeBuilder + Send>>,
+    /// Those that the binary brings, whatever the settings say.
+    agents: Vec<AgentSettings>,
+}
+
+impl Node {
+    /// A node as the command line, the environment (`MESH_*`) and the settings file of this process want it.
+    ///
+    /// Ends the process when the command line asks for help or cannot be parsed at all, as is usual.
+    ///
+    /// # Errors
+    /// [`NodeError::Settings`] with every problem of all three.
+    pub fn from_args() -> Result<Self, NodeError> {
+        Self::from(&NodeArgs::parse())
+    }
+
+    /// As [`from_args`](Self::from_args), with arguments that were parsed already.
+    ///
+    /// # Errors
+    /// As [`from_args`](Self::from_args).
+    pub fn from(args: &NodeArgs) -> Result<Self, NodeError> {
+        let read = |path: &std::path::PathBuf| {
+            fs::read_to_string(path).map_err(|source| NodeError::SettingsFile { path: path.clone(), source })
+        };
+        let text = args.config.as_ref().map(read).transpose()?;
+        let name = args.config.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+        let file = text.as_deref().map(|text| (name.as_str(), text));
+        let settings = config::read(file, |key| std::env::var(key).ok(), args.layer());
+        let refused: Vec<Problem> = args.refused();
+        match settings {
+            Ok(settings) if refused.is_empty() => Ok(Self::new(settings)),
+            Ok(_) => Err(Problems(refused).into()),
+            Err(Problems(problems)) => Err(Problems([problems, refused].concat()).into()),
+        }
+    }
+
+    /// A node with these settings; nothing is read from elsewhere.
+    pub fn new(settings: NodeSettings) -> Self {
+        Self { settings, registrations: Vec::new(), agents: Vec::new() }
+    }
+
+    /// Lets actors of type `A` be spawned on this node as `kind`: by the settings, by meshctl, by other nodes.
+    pub fn register<A: Spawnable>(mut self, kind: &'static str) -> Self {
+        self.registrations.push(Box::new(move |builder| builder.register::<A>(kind)));
+        self
+    }
+
+    /// Gives every actor of a registered kind something to reach by its type, such as the models of this process
+    /// ([`mesh::SpawnContext::extension`]).
+    pub fn extension<T: Any + Send + Sync>(mut self, value: Arc<T>) -> Self {
+        self.registrations.push(Box::new(move |builder| builder.extension(Arc::clone(&value))));
+        self
+    }
+
+    /// Spawns an actor of a registered kind when the node starts, before those of the settings.
+    pub fn spawn(mut self, kind: &str, name: &str, args: serde_json::Value) -> Self {
+        let (kind, name) = (kind.to_owned(), name.to_owned());
+        self.agents.push(AgentSettings { kind, name, args, labels: Default::default() });
+        self
+    }
+
+    /// Runs the node until SIGTERM or SIGINT, then leaves the mesh in order. A second signal ends the process at once.
+    ///
+    /// Users' actors run on the runtime that this is called on if it has several threads, and on a pool of its own
+    /// otherwise; connections have a thread for themselves.
+    ///
+    /// # Errors
+    /// Why the node could not run or join. Nothing of it is left running.
+    ///
+    /// # Cancel safety
+    /// Dropped, it ends the node without leaving in order.
+    pub async fn run(self) -> Result<(), NodeError> {
+        logging::init(self.settings.log.as_deref());
+        let mut signals = Signals::listen()?;
+        let state = self.claim()?;
+        let network = NetworkThread::spawn()?;
+        let pool = Pool::of_this_runtime()?;
+        let runtimes = Runtimes { network: network.handle().clone(), pool: pool.handle() };
+
+        let node = tokio::select! {
+            started = self.start(&state, &runtimes) => started?,
+            signal = signals.next() => {
+                tracing::info!(signal, "ended before it had started");
+                return Ok(());
+            }
+        };
+        let result = match self.open(&node, &state).await {
+            Ok(()) => {
+                let signal = signals.next().await;
+                tracing::info!(signal, "leaving the mesh");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        tokio::select! {
+            () = node.leave() => {}
+            signal = signals.next() => end_at_once(signal),
+        }
+        result
+    }
+
+    fn claim(&self) -> Result<NodeState, NodeError> {
+        let client = name::of_client(std::env::var("USER").ok().as_deref());
+        let state = StateFolder::new(&self.settings.state);
+        match &self.settings.name {
+            Some(name) => Ok(state.claim_node(name, &client)?),
+            None => Ok(state.claim_new_node(&client)?),
+        }
+    }
+
+    /// Starts on the address that was given, or on the first free one of the usual ones.
+    async fn start(&self, state: &NodeState, runtimes: &Runtimes) -> Result<mesh::Node, NodeError> {
+        if let Some(listen) = self.settings.listen {
+            return Ok(self.start_on(listen, state, runtimes).await?);
+        }
+        let mut port = PORT;
+        loop {
+            let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+            match self.start_on(listen, state, runtimes).await {
+                Err(StartNodeError::Bind(BindError::InUse { .. })) if port < PORT + PORTS_TRIED => port += 1,
+                started => return Ok(started?),
+            }
+        }
+    }
+
+    async fn start_on(
+        &self,
+        listen: SocketAddr,
+        state: &NodeState,
+        runtimes: &Runtimes,
+    ) -> Result<mesh::Node, StartNodeError> {
+        let NodeSettings {
+            advertise, join, labels, transport, join_timeout, drain_timeout, down_after, ..
+        } = &self.settings;
+        let config = NodeConfig {
+            listen,
+            advertise: advertise.clone(),
+            seeds: join.clone(),
+            labels: labels.clone(),
+            transport: transport.config(),
+            join_timeout: *join_timeout,
+            drain_timeout: *drain_timeout,
+            down_after: *down_after,
+        };
+        let builder = mesh::Node::builder(config);
+        let builder = self.registrations.iter().fold(builder, |builder, register| register(builder));
+        builder.start(state.identity().clone(), runtimes.clone()).await
+    }
+
+    /// Brings the node's actors up, and then says that it is there.
+    async fn open(&self, node: &mesh::Node, state: &NodeState) -> Result<(), NodeError> {
+        let mesh = node.mesh();
+        if self.settings.lab_actors {
+            lab::publish(mesh)?;
+        }
+        self.spawn_agents(mesh).await?;
+        let local = node.local_addr().to_string();
+        let ready = Ready {
+            name: node.name().to_owned(),
+            id: node.id(),
+            addr: node.advertised(),
+            cluster: node.cluster().to_owned(),
+            pid: std::process::id(),
+            http: None,
+        };
+        state.announce(&ready)?;
+        if let Some(path) = &self.settings.ready_file {
+            ready.write(path)?;
+        }
+        // Nobody may read it; the node is no worse for that.
+        let _ = writeln!(io::stdout(), "listening {local}\njoin with: mesh-node --join {}", ready.addr);
+        tracing::info!(node = ready.name, addr = ready.addr, cluster = ready.cluster, "node is ready");
+        Ok(())
+    }
+
+    async fn spawn_agents(&self, mesh: &Mesh) -> Result<(), NodeError> {
+        let wanted = self.agents.iter().chain(&self.settings.agents);
+        for agent in wanted.filter(|agent| agent.is_for(&self.settings.labels)) {
+            let spawned =
+                mesh.spawn_kind(mesh.node_name(), &agent.kind, &agent.name, &agent.args.to_string()).await;
+            spawned
+                .map_err(|error| NodeError::Actor { name: agent.name.clone(), reason: error.to_string() })?;
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Node {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Node").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// Where users' actors run.
+enum Pool {
+    Callers(Handle),
+    Own(Option<tokio::runtime::Runtime>),
+}
+
+impl Pool {
+    fn of_this_runtime() -> io::Result<Self> {
+        let current = Handle::current();
+        if current.runtime_flavor() == RuntimeFlavor::MultiThread {
+            return Ok(Self::Callers(current));
+        }
+        let own =
+            tokio::runtime::Builder::new_multi_thread().thread_name("mesh-pool").enable_all().build()?;
+        Ok(Self::Own(Some(own)))
+    }
+
+    fn handle(&self) -> Handle {
+        match self {
+            Self::Callers(handle) => handle.clone(),
+            Self::Own(runtime) => runtime.as_ref().expect("it is taken on drop only").handle().clone(),
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // A runtime cannot be dropped inside of another one: that would wait.
+        if let Self::Own(runtime) = self
+            && let Some(runtime) = runtime.take()
+        {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[expect(clippy::exit, reason = "an actor that never yields would keep any orderly end waiting")]
+fn end_at_once(signal: &str) -> ! {
+    tracing::warn!(signal, "ending at once");
+    // As a shell says of a process that SIGINT ended.
+    std::process::exit(130)
+}

@@ -1,0 +1,63 @@
+//! The network's thread.
+
+use std::io;
+use std::thread::{self, JoinHandle};
+
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::oneshot;
+
+/// A thread with a runtime of its own, on which connections and trusted actors run: what users' actors do on the pool
+/// delays neither.
+///
+/// Dropping it ends the runtime with all of its tasks, and waits for the thread.
+#[derive(Debug)]
+pub(crate) struct NetworkThread {
+    handle: Handle,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl NetworkThread {
+    /// Starts the thread.
+    pub(crate) fn spawn() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = thread::Builder::new().name("mesh-network".to_owned()).spawn(move || {
+            // A dropped sender says the same as a message.
+            let _ = runtime.block_on(stopped);
+        })?;
+        Ok(Self { handle, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Spawns onto the thread.
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Drop for NetworkThread {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // It ended by a panic: that was reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn tasks_run_on_the_network_s_thread_until_it_is_dropped() {
+        let network = NetworkThread::spawn().unwrap();
+        let name =
+            network.handle().spawn(async { thread::current().name().map(str::to_owned) }).await.unwrap();
+        assert_eq!(name.as_deref(), Some("mesh-network"));
+        let endless = network.handle().spawn(std::future::pending::<()>());
+        drop(network);
+        assert!(endless.await.unwrap_err().is_cancelled());
+    }
+}
