@@ -141,6 +141,8 @@ impl Inlet {
                 }
             }
         }
+        // A body may have come while these were on their way here.
+        self.release(&mut state, lane);
         self.top_up_locked(&mut state);
         drop(state);
         for body in bodies {
@@ -170,25 +172,35 @@ impl Inlet {
                 }
             }
         }
+        if let Some((_, weight)) = lost {
+            state.room.free(weight);
+        }
+        self.release(&mut state, lane);
+        self.top_up_locked(&mut state);
+        drop(state);
+        if let Some((correlation, _)) = lost {
+            refuse(&*self.session, correlation, &crate::failure::body_lost(&self.path, self.session.here()));
+        }
+    }
+
+    /// Lets in what stands at the front of a lane's line, up to the next body that is to come.
+    fn release(self: &Arc<Self>, state: &mut State, lane: u8) {
+        let Some(line) = state.held.get_mut(&lane) else { return };
         let mut frames = self.arrived().frames;
-        while let Some(Held::Ready(_)) = line.front() {
-            if let Some(Held::Ready(frame)) = line.pop_front() {
-                frames.push(frame);
+        while let Some(held) = line.pop_front() {
+            match held {
+                Held::Ready(frame) => frames.push(frame),
+                Held::Awaits { .. } => {
+                    line.push_front(held);
+                    break;
+                }
             }
         }
         if line.is_empty() {
             state.held.remove(&lane);
         }
-        if let Some((_, weight)) = lost {
-            state.room.free(weight);
-        }
         if frames.len() > 0 {
             state.room.accept(frames);
-        }
-        self.top_up_locked(&mut state);
-        drop(state);
-        if let Some((correlation, _)) = lost {
-            refuse(&*self.session, correlation, &crate::failure::body_lost(&self.path, self.session.here()));
         }
     }
 

@@ -15,6 +15,9 @@ use mesh_proto::{
 use std::sync::Arc;
 use tokio::time::Instant;
 
+/// Shorter messages lie side by side in their group's arena; longer ones keep the buffer that they came in.
+const COPIED_BYTES_MAX: usize = 4 * 1024;
+
 impl Session {
     pub(super) async fn read_lane(self: Arc<Self>, lane: u8, mut receive: RecvHalf, rest: Bytes) {
         let mut reader = FrameReader::new(FRAME_BYTES_MAX);
@@ -25,7 +28,7 @@ impl Session {
         loop {
             for chunk in &mut chunks[..count] {
                 let chunk = std::mem::take(chunk);
-                let read = reader.feed(&chunk, |frame| groups.add(&frame));
+                let read = reader.feed(&chunk, |frame| groups.add(frame));
                 if let Err(error) = read {
                     groups.wrong.get_or_insert(error.to_string());
                 }
@@ -71,7 +74,7 @@ impl Groups {
         Self { session, lane, groups: Vec::new(), now: Instant::now(), wrong: None }
     }
 
-    fn add(&mut self, frame: &Frame<'_>) {
+    fn add(&mut self, frame: Frame<'_>) {
         let bytes = frame.bytes();
         let (header, taken) = match decode_header::<MessageHeader>(bytes) {
             Ok(decoded) => decoded,
@@ -85,15 +88,19 @@ impl Groups {
         let group = &mut self.groups[place];
         let capacity = group.inlet.capacity();
         match header.body {
-            None if !group.is_holding => {
-                group.arrived.weight =
-                    group.arrived.weight.plus(Weight::of_message(bytes.len() - taken, capacity));
+            None if !group.is_holding && bytes.len() <= COPIED_BYTES_MAX => {
+                let weight = Weight::of_message(bytes.len() - taken, capacity);
+                group.arrived.weight = group.arrived.weight.plus(weight);
                 group.arrived.frames.push_copied(&header, &bytes[taken..], capacity, now);
             }
             None => {
-                let message = Message::owned(&header, Bytes::copy_from_slice(&bytes[taken..]), capacity, now);
+                let message = Message::owned(&header, frame.into_bytes().slice(taken..), capacity, now);
                 group.arrived.weight = group.arrived.weight.plus(message.weight);
-                group.arrived.behind.push(Behind::Frame(message));
+                if group.is_holding {
+                    group.arrived.behind.push(Behind::Frame(message));
+                } else {
+                    group.arrived.frames.push(message);
+                }
             }
             Some(body) if taken == bytes.len() && body.bytes as usize <= MESSAGE_BYTES_MAX => {
                 let weight = Weight::of_message(body.bytes as usize, capacity);
