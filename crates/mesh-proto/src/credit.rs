@@ -18,7 +18,7 @@ use bincode::{Decode, Encode};
 mod receiver;
 mod sender;
 
-pub use receiver::{Overrun, ReceiverCredit};
+pub use receiver::{Overrun, ReceiverCredit, Shortage};
 pub use sender::SenderCredit;
 
 /// Bytes that every message is charged beside its payload, for what the queue itself needs.

@@ -9,13 +9,13 @@ use crate::{
     tasks::Tasks,
 };
 use mesh_actor::{Runtimes, System};
-use mesh_net::{BindError, ConnectError, Endpoint, Expect, Identity, TransportConfig};
+use mesh_net::{BindError, ConnectError, Endpoint, Expect, Identity, PeerIdentity, TransportConfig};
 use mesh_proto::NodeId;
 use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
-use tokio::time::timeout;
+use tokio::{task::JoinError, time::timeout};
 
 /// A client: it needs no open port, and reaches every actor through any one node.
 #[derive(Debug)]
@@ -72,25 +72,47 @@ impl Client {
     ) -> Result<Mesh, ClientError> {
         let network = runtimes.network.clone();
         let (addrs, identity) = (addrs.to_vec(), identity.clone());
-        let connects = network.spawn(async move { connect(addrs, identity, config, runtimes).await });
-        connects.await.unwrap_or_else(|error| {
-            Err(ClientError::Unreached { addr: String::new(), reason: error.to_string() })
-        })
+        let connects = network.spawn(async move {
+            let endpoint = Endpoint::client(&identity, &config.transport)?;
+            connect(endpoint, identity.peer_id().clone(), addrs, config, runtimes).await
+        });
+        connects.await.unwrap_or_else(|error| Err(ended(&error)))
+    }
+
+    /// Connects from an endpoint that was made elsewhere: in memory, for tests.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    pub async fn connect_on(
+        endpoint: Endpoint,
+        peer_id: PeerIdentity,
+        addrs: &[String],
+        config: ClientConfig,
+        runtimes: Runtimes,
+    ) -> Result<Mesh, ClientError> {
+        let network = runtimes.network.clone();
+        let addrs = addrs.to_vec();
+        let connects = network.spawn(connect(endpoint, peer_id, addrs, config, runtimes));
+        connects.await.unwrap_or_else(|error| Err(ended(&error)))
     }
 }
 
+fn ended(error: &JoinError) -> ClientError {
+    ClientError::Unreached { addr: String::new(), reason: error.to_string() }
+}
+
 async fn connect(
+    endpoint: Endpoint,
+    peer_id: PeerIdentity,
     addrs: Vec<String>,
-    identity: Identity,
     config: ClientConfig,
     runtimes: Runtimes,
 ) -> Result<Mesh, ClientError> {
-    let endpoint = Endpoint::client(&identity, &config.transport)?;
     let me = Me {
-        id: NodeId(identity.peer_id().id),
-        name: identity.peer_id().name.as_str().into(),
+        id: NodeId(peer_id.id),
+        name: peer_id.name.as_str().into(),
         boot: crate::shared::boot_now(),
-        cluster: identity.peer_id().cluster.as_str().into(),
+        cluster: peer_id.cluster.as_str().into(),
     };
     let network = runtimes.network.clone();
     let shared = Arc::new(Shared {

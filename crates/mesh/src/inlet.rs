@@ -11,7 +11,7 @@ use crate::{
 use bytes::Bytes;
 use mesh_proto::{
     Failure,
-    credit::{Overrun, ReceiverCredit, Weight},
+    credit::{Overrun, ReceiverCredit, Shortage, Weight},
     frame::{Control, MessageHeader},
 };
 use parking_lot::Mutex;
@@ -38,8 +38,10 @@ struct State {
     room: Box<dyn Room>,
     /// Messages behind one whose body has not come yet, by lane: they must not overtake it.
     held: HashMap<u8, VecDeque<Held>>,
-    /// The sum of grants that a waiting sender asked for, and for which room is being reserved.
+    /// The sum of grants that a waiting sender asked for.
     wanted: Option<Weight>,
+    /// Whether room is being reserved for it.
+    is_reserving: bool,
     is_reclaiming: bool,
     closed: Option<Failure>,
 }
@@ -71,6 +73,7 @@ impl Inlet {
             room: Arc::clone(&port).room(),
             held: HashMap::new(),
             wanted: None,
+            is_reserving: false,
             is_reclaiming: false,
             closed: None,
         };
@@ -143,6 +146,7 @@ impl Inlet {
         }
         // A body may have come while these were on their way here.
         self.release(&mut state, lane);
+        self.serve_want(&mut state);
         self.top_up_locked(&mut state);
         drop(state);
         for body in bodies {
@@ -176,6 +180,7 @@ impl Inlet {
             state.room.free(weight);
         }
         self.release(&mut state, lane);
+        self.serve_want(&mut state);
         self.top_up_locked(&mut state);
         drop(state);
         if let Some((correlation, _)) = lost {
@@ -228,34 +233,40 @@ impl Inlet {
     /// The peer's first in line waits until all grants sum up to `until`.
     pub(crate) fn on_want(self: &Arc<Self>, until: Weight) {
         let mut state = self.state.lock();
-        if state.closed.is_some() {
-            return;
-        }
-        let is_reserving = state.wanted.is_some();
-        if is_reserving {
-            state.wanted = Some(until);
-            return;
-        }
-        if state.credit.short_of(until) == Weight::ZERO {
-            return;
-        }
         state.wanted = Some(until);
-        drop(state);
-        let inlet = Arc::clone(self);
-        self.session.spawn(async move { inlet.reserve_wanted().await });
+        self.serve_want(&mut state);
+    }
+
+    /// Begins to reserve what the peer waits for, if that is possible now.
+    fn serve_want(self: &Arc<Self>, state: &mut State) {
+        if !state.is_reserving && self.next_shortage(state).is_some() {
+            state.is_reserving = true;
+            let inlet = Arc::clone(self);
+            self.session.spawn(async move { inlet.reserve_wanted().await });
+        }
+    }
+
+    fn next_shortage(&self, state: &mut State) -> Option<Weight> {
+        let until = state.wanted.filter(|_| state.closed.is_none())?;
+        match state.credit.short_of(until) {
+            Shortage::Lend(short) => Some(short),
+            Shortage::Awaits => None,
+            Shortage::None => {
+                state.wanted = None;
+                self.top_up_locked(state);
+                None
+            }
+        }
     }
 
     async fn reserve_wanted(self: Arc<Self>) {
         loop {
             let short = {
                 let mut state = self.state.lock();
-                let Some(until) = state.wanted else { return };
-                let short = state.credit.short_of(until);
-                if short == Weight::ZERO || state.closed.is_some() {
-                    state.wanted = None;
-                    self.top_up_locked(&mut state);
+                let Some(short) = self.next_shortage(&mut state) else {
+                    state.is_reserving = false;
                     return;
-                }
+                };
                 short
             };
             match Arc::clone(&self.port).reserve(short).await {
@@ -286,11 +297,12 @@ impl Inlet {
     ///
     /// # Errors
     /// [`Overrun`] when it gives back more than it had.
-    pub(crate) fn on_return(&self, returned: Weight) -> Result<(), Overrun> {
+    pub(crate) fn on_return(self: &Arc<Self>, returned: Weight) -> Result<(), Overrun> {
         let mut state = self.state.lock();
         let freed = state.credit.take_back(returned)?;
         state.is_reclaiming = false;
         state.room.free(freed);
+        self.serve_want(&mut state);
         Ok(())
     }
 

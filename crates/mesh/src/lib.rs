@@ -57,6 +57,6 @@ pub use mesh_actor::{
 };
 pub use mesh_net::{
     Authority, BindError, ConnectError, Endpoint, Identity, IdentityError, IdentityPem, MemoryNetwork,
-    PeerIdentity, TransportConfig,
+    PeerIdentity, Role, TransportConfig,
 };
 pub use mesh_proto::{ActorPath, Failure, InvalidPath, Json, Retry};

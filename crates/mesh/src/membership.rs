@@ -30,6 +30,8 @@ pub(crate) struct Membership {
     state: Mutex<State>,
     /// Rung when somebody may have to be dialled.
     changed: Notify,
+    /// Rung when peers have told of members.
+    told: Notify,
 }
 
 struct State {
@@ -63,7 +65,7 @@ impl Membership {
             lost: HashMap::new(),
             is_leaving: false,
         };
-        Self { me, endpoint, config, state: Mutex::new(state), changed: Notify::new() }
+        Self { me, endpoint, config, state: Mutex::new(state), changed: Notify::new(), told: Notify::new() }
     }
 
     /// What peers are told to dial.

@@ -1,9 +1,10 @@
-//! Nodes and clients, over QUIC on loopback.
+//! Nodes and clients: every scenario over QUIC on loopback and in memory.
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
 
 use mesh::{
     Actor, ActorSpec, AskError, Authority, Client, ClientConfig, Context, Handler, Items, JsonItem, Kinds,
-    Mesh, Message, Node, NodeConfig, Runtimes, StreamHandler, Streaming, WireActor, WireMessage,
+    MemoryNetwork, Mesh, Message, Node, NodeConfig, PeerIdentity, Role, Runtimes, StreamHandler, Streaming,
+    WireActor, WireMessage,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -99,31 +100,93 @@ impl WireActor for Tester {
     }
 }
 
-struct Cluster {
-    authority: Authority,
+/// Where a scenario's nodes live.
+enum Cluster {
+    Quic(Authority),
+    Memory(MemoryNetwork),
 }
 
 impl Cluster {
-    fn new() -> Self {
-        Self { authority: Authority::create("test").unwrap() }
+    fn quic() -> Self {
+        Self::Quic(Authority::create("test").unwrap())
+    }
+
+    fn memory() -> Self {
+        Self::Memory(MemoryNetwork::new())
     }
 
     async fn node(&self, name: &str, seeds: &[&Node]) -> Node {
         let seeds = seeds.iter().map(|seed| seed.local_addr().to_string()).collect();
         let config = NodeConfig { listen: "127.0.0.1:0".parse().unwrap(), seeds, ..NodeConfig::default() };
-        let identity = self.authority.issue_node(name).unwrap();
-        let node = Node::builder(config).start(identity, Runtimes::current()).await.unwrap();
+        let builder = Node::builder(config);
+        let node = match self {
+            Self::Quic(authority) => {
+                let identity = authority.issue_node(name).unwrap();
+                builder.start(identity, Runtimes::current()).await.unwrap()
+            }
+            Self::Memory(network) => {
+                let peer_id = memory_id(Role::Node, name);
+                let endpoint = network.endpoint(peer_id.clone());
+                builder.start_on(endpoint, peer_id, Runtimes::current()).await.unwrap()
+            }
+        };
         let tester = node.mesh().spawn(ActorSpec::new("tester").mailbox(64), Tester::default);
         node.mesh().publish("tester", &tester).unwrap();
         node
     }
 
     async fn client(&self, node: &Node) -> Mesh {
-        let identity = self.authority.issue_client("someone").unwrap();
-        let addr = node.local_addr().to_string();
-        Client::connect(&[addr], &identity, ClientConfig::default(), Runtimes::current()).await.unwrap()
+        let addrs = [node.local_addr().to_string()];
+        let config = ClientConfig::default();
+        match self {
+            Self::Quic(authority) => {
+                let identity = authority.issue_client("someone").unwrap();
+                Client::connect(&addrs, &identity, config, Runtimes::current()).await.unwrap()
+            }
+            Self::Memory(network) => {
+                let peer_id = memory_id(Role::Client, "someone");
+                let endpoint = network.endpoint(peer_id.clone());
+                Client::connect_on(endpoint, peer_id, &addrs, config, Runtimes::current()).await.unwrap()
+            }
+        }
     }
 }
+
+/// An identity that nobody has to prove: a name is an id of its own.
+fn memory_id(role: Role, name: &str) -> PeerIdentity {
+    let id = name.bytes().fold(1, |id: u128, byte| id.wrapping_mul(257).wrapping_add(byte.into()));
+    PeerIdentity { cluster: "test".to_owned(), role, name: name.to_owned(), id }
+}
+
+macro_rules! on_both_transports {
+    ($($scenario:ident),+ $(,)?) => {
+        mod over_quic {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                super::$scenario(super::Cluster::quic()).await;
+            })+
+        }
+
+        mod in_memory {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $scenario() {
+                super::$scenario(super::Cluster::memory()).await;
+            })+
+        }
+    };
+}
+
+on_both_transports!(
+    three_nodes_see_one_another_and_answer_from_anywhere,
+    a_client_that_reaches_one_node_reaches_every_actor,
+    what_cannot_be_sent_is_a_typed_error_with_candidates,
+    a_stream_crosses_nodes_in_order_and_ends_with_its_reply,
+    a_stuck_actor_holds_back_its_senders_and_not_its_neighbours,
+    asks_in_flight_to_a_lost_node_fail_and_may_have_run,
+    large_messages_and_small_ones_behind_them_keep_their_order,
+    credit_that_one_node_leaves_idle_goes_to_another_that_waits,
+    a_dropped_stream_stops_its_actor,
+);
 
 /// Polls until `ready` says so; what it waits for must come within ten seconds.
 async fn eventually(what: &str, mut ready: impl AsyncFnMut() -> bool) {
@@ -138,9 +201,7 @@ fn alive(mesh: &Mesh) -> usize {
     mesh.members().iter().filter(|member| member.state == "alive").count()
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_nodes_see_one_another_and_answer_from_anywhere() {
-    let cluster = Cluster::new();
+async fn three_nodes_see_one_another_and_answer_from_anywhere(cluster: Cluster) {
     let alpha = cluster.node("alpha", &[]).await;
     let beta = cluster.node("beta", &[&alpha]).await;
     let gamma = cluster.node("gamma", &[&beta]).await;
@@ -159,9 +220,7 @@ async fn three_nodes_see_one_another_and_answer_from_anywhere() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_reaches_one_node_reaches_every_actor() {
-    let cluster = Cluster::new();
+async fn a_client_that_reaches_one_node_reaches_every_actor(cluster: Cluster) {
     let alpha = cluster.node("alpha", &[]).await;
     let beta = cluster.node("beta", &[&alpha]).await;
     eventually("beta", async || alive(alpha.mesh()) == 2).await;
@@ -177,9 +236,7 @@ async fn a_client_that_reaches_one_node_reaches_every_actor() {
     drop(beta);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_sent_is_a_typed_error_with_candidates() {
-    let cluster = Cluster::new();
+async fn what_cannot_be_sent_is_a_typed_error_with_candidates(cluster: Cluster) {
     let alpha = cluster.node("alpha", &[]).await;
     let client = cluster.client(&alpha).await;
     let ask = |path: &'static str, kind: &'static str, body: &'static str| {
@@ -201,9 +258,7 @@ async fn what_cannot_be_sent_is_a_typed_error_with_candidates() {
     assert_eq!(typed, Err(AskError::NoSuchActor { path: "alpha/nobody".to_owned() }));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stream_crosses_nodes_in_order_and_ends_with_its_reply() {
-    let cluster = Cluster::new();
+async fn a_stream_crosses_nodes_in_order_and_ends_with_its_reply(cluster: Cluster) {
     let alpha = cluster.node("alpha", &[]).await;
     let beta = cluster.node("beta", &[&alpha]).await;
     eventually("beta", async || alive(alpha.mesh()) == 2).await;
@@ -227,9 +282,7 @@ async fn a_stream_crosses_nodes_in_order_and_ends_with_its_reply() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stuck_actor_holds_back_its_senders_and_not_its_neighbours() {
-    let cluster = Cluster::new();
+async fn a_stuck_actor_holds_back_its_senders_and_not_its_neighbours(cluster: Cluster) {
     let alpha = cluster.node("alpha", &[]).await;
     let beta = cluster.node("beta", &[&alpha]).await;
     eventually("beta", async || alive(alpha.mesh()) == 2).await;
@@ -255,9 +308,7 @@ async fn a_stuck_actor_holds_back_its_senders_and_not_its_neighbours() {
     stuck.stopped().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn asks_in_flight_to_a_lost_node_fail_and_may_have_run() {
-    let cluster = Cluster::new();
+async fn asks_in_flight_to_a_lost_node_fail_and_may_have_run(cluster: Cluster) {
     let alpha = cluster.node("alpha", &[]).await;
     let beta = cluster.node("beta", &[&alpha]).await;
     eventually("beta", async || alive(alpha.mesh()) == 2).await;
@@ -275,4 +326,76 @@ async fn asks_in_flight_to_a_lost_node_fail_and_may_have_run() {
     drop(beta);
     let lost = ask.await.unwrap();
     assert_eq!(lost, Err(AskError::Unreachable { node: "beta".to_owned(), may_have_run: true }));
+}
+
+async fn large_messages_and_small_ones_behind_them_keep_their_order(cluster: Cluster) {
+    let alpha = cluster.node("alpha", &[]).await;
+    let beta = cluster.node("beta", &[&alpha]).await;
+    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let (log, logged) = std::sync::mpsc::channel();
+    let log = std::sync::Mutex::new(log);
+    let writer = beta.mesh().spawn(ActorSpec::new("writer"), move || Writer(log.lock().unwrap().clone()));
+    beta.mesh().publish("writer", &writer).unwrap();
+    let to_writer = alpha.mesh().recipient::<Say>("beta/writer").unwrap();
+    for number in 0..60usize {
+        // Every third has a body of its own, of up to 3 MB: more than the mailbox's bound in bytes.
+        let length = if number % 3 == 0 { 100_000 + number * 50_000 } else { 3 };
+        let text = format!("{number:02}{}", "x".repeat(length));
+        let sent = to_writer.tell(Say { text }).await;
+        assert_eq!(sent, Ok(()), "message {number}: {:?}, {:?}", writer.mailbox(), writer.info());
+    }
+    for number in 0..60 {
+        let text = logged.recv_timeout(LIMIT).unwrap();
+        assert_eq!(text, format!("{number:02}"));
+    }
+}
+
+/// Writes down the first two characters of what it hears.
+struct Writer(std::sync::mpsc::Sender<String>);
+impl Actor for Writer {}
+impl Handler<Say> for Writer {
+    async fn handle(&mut self, say: Say, _: &mut Context<Self>) -> String {
+        self.0.send(say.text[..2].to_owned()).unwrap();
+        String::new()
+    }
+}
+impl WireActor for Writer {
+    fn accepts(kinds: Kinds<Self>) -> Kinds<Self> {
+        kinds.message::<Say>()
+    }
+}
+
+async fn credit_that_one_node_leaves_idle_goes_to_another_that_waits(cluster: Cluster) {
+    let alpha = cluster.node("alpha", &[]).await;
+    let beta = cluster.node("beta", &[&alpha]).await;
+    let gamma = cluster.node("gamma", &[&alpha]).await;
+    eventually("all", async || alive(alpha.mesh()) == 3 && alive(beta.mesh()) == 3).await;
+    // Room for four messages: what beta is lent for its first one leaves none for gamma.
+    let small = alpha.mesh().spawn(ActorSpec::new("small").mailbox(4), Tester::default);
+    alpha.mesh().publish("small", &small).unwrap();
+    for from in [&beta, &gamma, &beta, &gamma] {
+        let to_small = from.mesh().recipient::<Say>("alpha/small").unwrap();
+        let reply = to_small.ask(Say { text: "mine".to_owned() }).timeout(LIMIT).await;
+        assert_eq!(reply.as_deref(), Ok("mine"));
+    }
+    let weighty = gamma.mesh().recipient::<Say>("alpha/small").unwrap();
+    let text = "x".repeat(2_000_000);
+    assert_eq!(
+        weighty.ask(Say { text: text.clone() }).timeout(LIMIT).await,
+        Ok(text),
+        "the whole bound, alone"
+    );
+}
+
+async fn a_dropped_stream_stops_its_actor(cluster: Cluster) {
+    let alpha = cluster.node("alpha", &[]).await;
+    let beta = cluster.node("beta", &[&alpha]).await;
+    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let tester = alpha.mesh().stream_recipient::<Count>("beta/tester").unwrap();
+    let mut stream = tester.stream(Count { to: u32::MAX });
+    assert_eq!(stream.next().await, Some(0));
+    drop(stream);
+    let neighbour = alpha.mesh().recipient::<Say>("beta/tester").unwrap();
+    let reply = neighbour.ask(Say { text: "free".to_owned() }).timeout(LIMIT).await;
+    assert_eq!(reply.as_deref(), Ok("free"), "the actor has left the stream");
 }

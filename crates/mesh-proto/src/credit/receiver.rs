@@ -106,11 +106,28 @@ impl ReceiverCredit {
         self.granted
     }
 
-    /// How much more must be lent until all grants sum up to `until`, as a waiting sender asked.
-    ///
-    /// Never more than the mailbox can hold, whatever a peer asks.
+    /// What a sender still waits for that asked until all grants sum up to `until`.
     #[must_use]
-    pub fn short_of(&self, until: Weight) -> Weight {
-        until.minus(self.granted).min(self.capacity.minus(self.outstanding()))
+    pub fn short_of(&self, until: Weight) -> Shortage {
+        let short = until.minus(self.granted);
+        if short == Weight::ZERO {
+            Shortage::None
+        } else if self.capacity.minus(self.outstanding()).covers(short) {
+            Shortage::Lend(short)
+        } else {
+            Shortage::Awaits
+        }
     }
+}
+
+/// What has to be done about a sender that waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortage {
+    /// Nothing: its grant is under way.
+    None,
+    /// This much is to be lent.
+    Lend(Weight),
+    /// Its own earlier messages have to come first: its wish has overtaken them. (A peer that wishes for more than the
+    /// mailbox holds waits here for ever, and nobody else does.)
+    Awaits,
 }

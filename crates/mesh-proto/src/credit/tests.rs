@@ -27,6 +27,28 @@ fn an_overtaken_grant_changes_nothing() {
 }
 
 #[test]
+fn a_want_that_overtakes_its_messages_waits_for_them() {
+    let mut receiver = ReceiverCredit::new(CAPACITY);
+    let mut sender = SenderCredit::new(receiver.grant(CAPACITY));
+    let small = Weight { messages: 1, bytes: 140 };
+    assert!(sender.try_charge(small));
+    let whole = Weight::of_message(usize::MAX / 2, CAPACITY);
+    let until = sender.until(whole);
+    assert_eq!(receiver.short_of(until), Shortage::Awaits, "the small message is still under way");
+    receiver.receive(small).unwrap();
+    assert_eq!(receiver.short_of(until), Shortage::Lend(Weight { messages: 0, bytes: 140 }));
+    sender.granted(receiver.grant(Weight { messages: 0, bytes: 140 }));
+    assert_eq!(receiver.short_of(until), Shortage::None);
+    assert!(sender.try_charge(whole));
+}
+
+#[test]
+fn a_peer_that_wants_more_than_the_mailbox_holds_waits_alone() {
+    let receiver = ReceiverCredit::new(CAPACITY);
+    assert_eq!(receiver.short_of(Weight { messages: u64::MAX, bytes: 1 }), Shortage::Awaits);
+}
+
+#[test]
 fn a_busy_sender_soon_has_the_widest_window() {
     let mut credit = ReceiverCredit::new(CAPACITY);
     for _ in 0..10 {

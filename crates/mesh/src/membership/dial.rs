@@ -102,7 +102,10 @@ async fn dial_seed(shared: &Arc<Shared>, membership: &Membership, seed: &str) ->
     let session = Session::establish(shared, connection, true).await;
     let session = session.map_err(|error| JoinFailure::Hello { error })?;
     shared.admitted(&session);
+    let seed = session.peer().id;
     shared.watch(session);
+    // Who has joined knows at least its seed, and whom that knows.
+    membership.until_known(seed).await;
     Ok(())
 }
 
@@ -225,6 +228,19 @@ impl Membership {
             wanted.extend(self.config.seeds.iter().map(|seed| (String::new(), seed.clone())));
         }
         wanted
+    }
+
+    /// Waits until a member is on the roster; the caller's deadline bounds the wait.
+    async fn until_known(&self, id: NodeId) {
+        loop {
+            let told = self.told.notified();
+            tokio::pin!(told);
+            told.as_mut().enable();
+            if self.state.lock().roster.get(id).is_some() {
+                return;
+            }
+            told.await;
+        }
     }
 
     /// Declares dead whom this node has looked for in vain.

@@ -122,6 +122,7 @@ impl Membership {
             }
         }
         drop(state);
+        self.told.notify_waiters();
         self.changed.notify_one();
     }
 
