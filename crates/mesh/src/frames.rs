@@ -44,24 +44,36 @@ pub(crate) struct Frame {
     pub(crate) correlation: u64,
     pub(crate) sender: u64,
     pub(crate) deadline: Option<Instant>,
-    pub(crate) weight: Weight,
+    /// What it is charged in bytes.
+    charged_bytes: u64,
     payload: Payload,
 }
 
 #[derive(Debug, Clone)]
 enum Payload {
     Arena { start: u32, length: u32 },
-    Owned(Bytes),
+    // Boxed, since frames are moved by the thousand and few are large.
+    Owned(Box<Bytes>),
 }
 
 impl Frame {
     /// A frame whose payload stands on its own.
     pub(crate) fn owned(header: &MessageHeader, payload: Bytes, capacity: Weight, now: Instant) -> Self {
-        let weight = Weight::of_message(payload.len(), capacity);
-        Self { payload: Payload::Owned(payload), ..Self::bare(header, weight, now) }
+        Self::bare(header, payload.len(), capacity, now, Payload::Owned(Box::new(payload)))
     }
 
-    fn bare(header: &MessageHeader, weight: Weight, now: Instant) -> Self {
+    /// What it is charged.
+    pub(crate) fn weight(&self) -> Weight {
+        Weight { messages: 1, bytes: self.charged_bytes }
+    }
+
+    fn bare(
+        header: &MessageHeader,
+        payload_bytes: usize,
+        capacity: Weight,
+        now: Instant,
+        payload: Payload,
+    ) -> Self {
         let deadline = (header.budget_ms > 0).then(|| now + Duration::from_millis(header.budget_ms));
         Self {
             kind: header.kind,
@@ -69,8 +81,8 @@ impl Frame {
             correlation: header.correlation,
             sender: header.sender,
             deadline,
-            weight,
-            payload: Payload::Owned(Bytes::new()),
+            charged_bytes: Weight::of_message(payload_bytes, capacity).bytes,
+            payload,
         }
     }
 }
@@ -124,16 +136,15 @@ impl Frames {
         capacity: Weight,
         now: Instant,
     ) {
-        let weight = Weight::of_message(payload.len(), capacity);
         let start = u32::try_from(self.arena.len()).expect("a group is far below 4 GiB");
         let length = u32::try_from(payload.len()).expect("a frame is far below 4 GiB");
         self.arena.extend_from_slice(payload);
-        self.push(Frame { payload: Payload::Arena { start, length }, ..Frame::bare(header, weight, now) });
+        self.push(Frame::bare(header, payload.len(), capacity, now, Payload::Arena { start, length }));
     }
 
     /// Adds a message.
     pub(crate) fn push(&mut self, frame: Frame) {
-        self.weight = self.weight.plus(frame.weight);
+        self.weight = self.weight.plus(frame.weight());
         self.items.push_back(frame);
     }
 
@@ -145,7 +156,7 @@ impl Frames {
     /// Takes the next message out.
     pub(crate) fn take_next(&mut self) -> Option<Frame> {
         let frame = self.items.pop_front()?;
-        self.weight = self.weight.minus(frame.weight);
+        self.weight = self.weight.minus(frame.weight());
         Some(frame)
     }
 
@@ -160,7 +171,7 @@ impl Frames {
     pub(crate) fn payload_owned(&self, frame: &Frame) -> Bytes {
         match &frame.payload {
             Payload::Arena { .. } => Bytes::copy_from_slice(self.payload(frame)),
-            Payload::Owned(bytes) => bytes.clone(),
+            Payload::Owned(bytes) => Bytes::clone(bytes),
         }
     }
 

@@ -128,8 +128,11 @@ impl<M: WireMessage> Deliver<M> for Remote<M> {
     #[inline]
     fn try_tell(&self, message: M, meta: Meta) -> Result<(), TryTellError<M>> {
         let full = |message| TryTellError::Full { message, len: 0, capacity: 0 };
-        let Some((channel, kind)) = self.route.channel_now() else { return Err(full(message)) };
-        let header = header(&channel, kind, Content::Bincode, &meta);
+        // A channel that was closed meanwhile is found out by the send.
+        let known = self.route.known.lock();
+        let Some((channel, kind)) = &*known else { return Err(full(message)) };
+        let (channel, kind) = (channel, *kind);
+        let header = header(channel, kind, Content::Bincode, &meta);
         match channel.try_send(&header, |buffer| encode_payload(&message, buffer)) {
             Ok(()) => Ok(()),
             // Whether it only takes a moment is for `tell` to find out.

@@ -185,6 +185,9 @@ proptest! {
         let header = MessageHeader { channel, kind, content, correlation, sender, budget_ms, body };
         let mut bytes = BytesMut::new();
         encode_frame(&header, &mut bytes);
+        let mut at_once = BytesMut::new();
+        crate::encode_header(&header, &mut at_once);
+        prop_assert_eq!(&bytes, &at_once);
         let length = bytes.len();
         bytes.extend_from_slice(&payload);
         prop_assert_eq!(decode_header::<MessageHeader>(&bytes), Ok((header, length)));

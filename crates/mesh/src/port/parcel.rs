@@ -47,7 +47,7 @@ impl<A: Actor> RemoteParcel<A> {
             return None;
         }
         let frame = self.frames.take_next()?;
-        self.taken = self.taken.plus(frame.weight);
+        self.taken = self.taken.plus(frame.weight());
         if self.taken.messages >= FREED_TOGETHER {
             self.free();
         }

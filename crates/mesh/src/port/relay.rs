@@ -116,7 +116,7 @@ impl Room for RelayRoom {
                 self.port.client.relays_to(frame.correlation, onward.session(), header.correlation);
             }
             onward.forward_now(header, &frames.payload_owned(&frame));
-            self.charge.spend_part(frame.weight);
+            self.charge.spend_part(frame.weight());
         }
     }
 }

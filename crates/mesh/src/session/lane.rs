@@ -95,7 +95,7 @@ impl Groups {
             }
             None => {
                 let message = Message::owned(&header, frame.into_bytes().slice(taken..), capacity, now);
-                group.arrived.weight = group.arrived.weight.plus(message.weight);
+                group.arrived.weight = group.arrived.weight.plus(message.weight());
                 if group.is_holding {
                     group.arrived.behind.push(Behind::Frame(message));
                 } else {
