@@ -4,7 +4,7 @@ use super::Weight;
 
 /// What a receiver has lent on one channel, and how far ahead it lends.
 ///
-/// The window begins small and doubles each time the sender has used up most of it, up to its limit:
+/// The window begins small and doubles whenever the sender has used as much as it holds, up to its limit:
 /// a sender of one message costs the mailbox a few places, a busy one soon never waits.
 #[derive(Debug, Clone)]
 pub struct ReceiverCredit {
@@ -12,6 +12,8 @@ pub struct ReceiverCredit {
     received: Weight,
     returned: Weight,
     window: Weight,
+    /// What was received since the window has its width.
+    used: Weight,
     window_max: Weight,
     capacity: Weight,
 }
@@ -42,6 +44,7 @@ impl ReceiverCredit {
             received: Weight::ZERO,
             returned: Weight::ZERO,
             window: FIRST.min(window_max),
+            used: Weight::ZERO,
             window_max,
             capacity,
         }
@@ -65,6 +68,7 @@ impl ReceiverCredit {
             return Err(Overrun { sent: weight, outstanding });
         }
         self.received = self.received.plus(weight);
+        self.used = self.used.plus(weight);
         Ok(())
     }
 
@@ -81,6 +85,7 @@ impl ReceiverCredit {
         self.returned = self.returned.plus(fresh);
         // A sender that let credit lie idle is not lent so much at once again.
         self.window = FIRST.min(self.window_max);
+        self.used = Weight::ZERO;
         Ok(fresh)
     }
 
@@ -97,10 +102,9 @@ impl ReceiverCredit {
 
     /// Lends `room` that the mailbox has set aside; answers the sum of all grants, for the frame.
     pub fn grant(&mut self, room: Weight) -> Weight {
-        let outstanding = self.outstanding();
-        if outstanding.messages * 2 <= self.window.messages || outstanding.bytes * 2 <= self.window.bytes {
-            let doubled = self.window.plus(self.window);
-            self.window = doubled.min(self.window_max);
+        if self.used.messages >= self.window.messages || self.used.bytes >= self.window.bytes {
+            self.window = self.window.plus(self.window).min(self.window_max);
+            self.used = Weight::ZERO;
         }
         self.granted = self.granted.plus(room);
         self.granted

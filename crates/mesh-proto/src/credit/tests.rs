@@ -60,6 +60,18 @@ fn a_busy_sender_soon_has_the_widest_window() {
 }
 
 #[test]
+fn a_window_that_is_filled_up_early_widens_all_the_same() {
+    let mut credit = ReceiverCredit::new(CAPACITY);
+    credit.grant(credit.wanted());
+    for _ in 0..10 * CAPACITY.messages {
+        credit.receive(Weight { messages: 1, bytes: 100 }).unwrap();
+        // Filled up at every quarter, so that the sender never sees it half empty.
+        credit.grant(credit.wanted());
+    }
+    assert!(credit.outstanding().messages * 4 >= CAPACITY.messages * 3, "{:?}", credit.outstanding());
+}
+
+#[test]
 fn a_sender_that_let_credit_lie_idle_starts_small_again() {
     let mut credit = ReceiverCredit::new(CAPACITY);
     for _ in 0..10 {
