@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::deliver::Deliver;
@@ -59,57 +60,81 @@ impl<M: Message> IntoFuture for Ask<'_, M> {
     type Output = Result<M::Reply, AskError>;
     type IntoFuture = AskFuture<M>;
 
+    #[inline]
     fn into_future(self) -> AskFuture<M> {
         let Self { to, message, mut meta, timeout } = self;
         let started = Instant::now();
         let deadline = *meta.deadline.get_or_insert(started + timeout);
         match to.try_ask(message, meta) {
             Ok(receipt) => AskFuture::waiting(receipt, started, deadline),
-            Err((message, meta)) => AskFuture(State::Elsewhere(to.ask(message, meta))),
+            Err((message, meta)) => AskFuture { state: State::Elsewhere { reply: to.ask(message, meta) } },
         }
     }
 }
 
-/// The future of an [`Ask`].
-///
-/// # Cancel safety
-/// Dropping it withdraws the message, which may have run.
-#[must_use = "dropping the future withdraws the message"]
-pub struct AskFuture<M: Message>(State<M>);
+pin_project! {
+    /// The future of an [`Ask`].
+    ///
+    /// # Cancel safety
+    /// Dropping it withdraws the message, which may have run.
+    #[must_use = "dropping the future withdraws the message"]
+    pub struct AskFuture<M: Message> {
+        #[pin]
+        state: State<M>,
+    }
+}
 
-enum State<M: Message> {
-    Here { receipt: Receipt<M::Reply>, started: Instant, deadline: Instant, alarm: Option<Pin<Box<Sleep>>> },
-    Elsewhere(BoxFuture<'static, Result<M::Reply, AskError>>),
+pin_project! {
+    #[project = StateInPlace]
+    enum State<M: Message> {
+        Here { call: Call<M>, #[pin] alarm: Option<Sleep> },
+        Elsewhere { reply: BoxFuture<'static, Result<M::Reply, AskError>> },
+    }
+}
+
+/// An ask that waits for an answer in this process.
+struct Call<M: Message> {
+    receipt: Receipt<M::Reply>,
+    started: Instant,
+    deadline: Instant,
 }
 
 impl<M: Message> AskFuture<M> {
-    /// Waits for an answer in this process.
     pub(crate) fn waiting(receipt: Receipt<M::Reply>, started: Instant, deadline: Instant) -> Self {
-        Self(State::Here { receipt, started, deadline, alarm: None })
+        Self { state: State::Here { call: Call { receipt, started, deadline }, alarm: None } }
     }
 }
 
 impl<M: Message> Future for AskFuture<M> {
     type Output = Result<M::Reply, AskError>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let (receipt, started, deadline, alarm) = match &mut self.0 {
-            State::Elsewhere(reply) => return reply.as_mut().poll(cx),
-            State::Here { receipt, started, deadline, alarm } => (receipt, *started, *deadline, alarm),
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let (call, mut alarm) = match self.project().state.project() {
+            StateInPlace::Elsewhere { reply } => return reply.as_mut().poll(cx),
+            StateInPlace::Here { call, alarm } => (call, alarm),
         };
-        let expired = |path: &str, may_have_run| {
-            let budget_ms = u64::try_from((deadline - started).as_millis()).unwrap_or(u64::MAX);
-            Err(AskError::DeadlineExceeded { path: path.to_owned(), budget_ms, may_have_run })
-        };
-        if let Poll::Ready(answer) = Pin::new(&mut *receipt).poll(cx) {
-            return Poll::Ready(match answer {
-                Err(AskError::DeadlineExceeded { path, may_have_run, .. }) => expired(&path, may_have_run),
-                answer => answer,
-            });
+        match Pin::new(&mut call.receipt).poll(cx) {
+            Poll::Ready(Err(AskError::DeadlineExceeded { may_have_run, .. })) => {
+                return Poll::Ready(Err(call.is_late(may_have_run)));
+            }
+            Poll::Ready(answer) => return Poll::Ready(answer),
+            Poll::Pending => {}
         }
-        // Only now: most asks are answered before anybody has to know when to give up.
-        let alarm = alarm.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
-        alarm.as_mut().poll(cx).map(|()| expired(receipt.path(), receipt.may_have_run()))
+        if alarm.is_none() {
+            alarm.set(Some(sleep_until(call.deadline)));
+        }
+        match alarm.as_pin_mut().map(|alarm| alarm.poll(cx)) {
+            Some(Poll::Ready(())) => Poll::Ready(Err(call.is_late(call.receipt.may_have_run()))),
+            Some(Poll::Pending) | None => Poll::Pending,
+        }
+    }
+}
+
+impl<M: Message> Call<M> {
+    fn is_late(&self, may_have_run: bool) -> AskError {
+        let budget_ms = u64::try_from((self.deadline - self.started).as_millis()).unwrap_or(u64::MAX);
+        AskError::DeadlineExceeded { path: self.receipt.path().to_owned(), budget_ms, may_have_run }
     }
 }
 

@@ -49,6 +49,7 @@ impl<A: Handler<M>, M: Message> Deliver<M> for ActorRef<A> {
         Self::path(self).to_owned()
     }
 
+    #[inline]
     fn try_tell(&self, message: M, meta: Meta) -> Result<(), TryTellError<M>> {
         let mailbox = self.mailbox().inner();
         let bytes = message.weight_bytes();
@@ -79,6 +80,7 @@ impl<A: Handler<M>, M: Message> Deliver<M> for ActorRef<A> {
         })
     }
 
+    #[inline]
     fn try_ask(&self, message: M, mut meta: Meta) -> Result<Receipt<M::Reply>, (M, Meta)> {
         let bytes = message.weight_bytes();
         let (reply, receipt) = reply_slot(self.mailbox().inner().life.shared_path());

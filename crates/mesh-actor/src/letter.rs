@@ -111,7 +111,7 @@ impl<A: Handler<M>, M: Message> Letter<A> for Asked<M> {
     fn open<'a>(self: Box<Self>, actor: &'a mut A, cx: &'a mut Context<A>) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             let Self { message, meta, reply } = *self;
-            match cx.enter(meta) {
+            match cx.enter_asked(meta) {
                 Ok(()) => {
                     reply.taken();
                     reply.send(actor.handle(message, cx).await);

@@ -24,7 +24,7 @@ pub fn reply_slot<R: Send + 'static>(path: Arc<str>) -> (Reply<R>, Receipt<R>) {
         taken: AtomicBool::new(false),
         state: Mutex::new(State::Waiting(None)),
     });
-    (Reply { call: Some(Arc::clone(&call)) }, Receipt { call })
+    (Reply { call: Some(Arc::clone(&call)) }, Receipt { call, is_answered: false })
 }
 
 struct Call<R> {
@@ -123,6 +123,7 @@ impl<R> fmt::Debug for Reply<R> {
 #[must_use = "dropping the receipt cancels the message"]
 pub struct Receipt<R> {
     call: Arc<Call<R>>,
+    is_answered: bool,
 }
 
 impl<R> Receipt<R> {
@@ -140,17 +141,22 @@ impl<R> Receipt<R> {
 impl<R: Send + 'static> Future for Receipt<R> {
     type Output = Result<R, AskError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.call.state.lock();
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        let mut state = this.call.state.lock();
         match std::mem::replace(&mut *state, State::Consumed) {
-            State::Answered(answer) => Poll::Ready(answer),
+            State::Answered(answer) => {
+                this.is_answered = true;
+                Poll::Ready(answer)
+            }
             State::Waiting(waker) => {
                 let waker =
                     waker.filter(|waker| waker.will_wake(cx.waker())).unwrap_or_else(|| cx.waker().clone());
                 *state = State::Waiting(Some(waker));
                 Poll::Pending
             }
-            State::Consumed => Poll::Ready(Err(AskError::Cancelled { path: self.call.path.to_string() })),
+            State::Consumed => Poll::Ready(Err(AskError::Cancelled { path: this.call.path.to_string() })),
         }
     }
 }
@@ -158,7 +164,7 @@ impl<R: Send + 'static> Future for Receipt<R> {
 impl<R> Drop for Receipt<R> {
     fn drop(&mut self) {
         // The answer ends the message's life: only a call that still waits has someone to tell.
-        if matches!(*self.call.state.lock(), State::Waiting(_)) {
+        if !self.is_answered && matches!(*self.call.state.lock(), State::Waiting(_)) {
             self.call.unwanted.set();
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::IntoFuture;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -110,7 +111,7 @@ pub struct ReplyStream<M: Streaming> {
 
 enum Asking<M: Streaming> {
     Unsent { to: Arc<dyn Deliver<Open<M>>>, open: Open<M> },
-    Sent(AskFuture<Open<M>>),
+    Sent(Pin<Box<AskFuture<Open<M>>>>),
     Answered(Result<M::Reply, AskError>),
     Gone,
 }
@@ -162,7 +163,8 @@ impl<M: Streaming> ReplyStream<M> {
         if matches!(self.asking, Asking::Unsent { .. })
             && let Asking::Unsent { to, open } = std::mem::replace(&mut self.asking, Asking::Gone)
         {
-            self.asking = Asking::Sent(Ask::new(&*to, open).timeout(self.timeout).into_future());
+            let asking = Ask::new(&*to, open).timeout(self.timeout);
+            self.asking = Asking::Sent(Box::pin(asking.into_future()));
         }
     }
 }

@@ -52,6 +52,7 @@ impl<M: Message> IntoFuture for Tell<'_, M> {
     type Output = Result<(), TellError>;
     type IntoFuture = TellFuture;
 
+    #[inline]
     fn into_future(self) -> TellFuture {
         let Self { to, message, meta } = self;
         let aside = if meta.is_empty() { Meta::default() } else { meta.clone() };
@@ -78,6 +79,7 @@ enum State {
 impl Future for TellFuture {
     type Output = Result<(), TellError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             State::Done(outcome) => {

@@ -26,14 +26,16 @@ pub(crate) struct Turn {
     check_at: u32,
     began: Option<Instant>,
     now: Option<Instant>,
+    is_fresh: bool,
     out_of_time: bool,
     /// Turns since the neighbours had theirs, or the actor had nothing to do.
     in_a_row: u32,
 }
 
 impl Turn {
-    pub(crate) fn begin(&mut self) {
-        *self = Self { in_a_row: self.in_a_row + 1, ..Self::default() };
+    /// Begins with messages that have waited, or with those that have just woken the actor.
+    pub(crate) fn begin(&mut self, has_waited: bool) {
+        *self = Self { in_a_row: self.in_a_row + 1, is_fresh: !has_waited, ..Self::default() };
     }
 
     /// A time that is at most a turn old.
@@ -41,9 +43,15 @@ impl Turn {
         *self.now.get_or_insert_with(Instant::now)
     }
 
+    /// Whether the next message has waited for nothing but its actor's waking up.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.is_fresh
+    }
+
     /// Forgets the time: the handler waited for something.
     pub(crate) fn has_waited(&mut self) {
         self.now = None;
+        self.is_fresh = false;
         self.in_a_row = 0;
     }
 
@@ -67,6 +75,11 @@ impl Turn {
 
     pub(crate) fn taken(&self) -> u32 {
         self.taken
+    }
+
+    /// The actor has nothing to do: its neighbours have their turn.
+    pub(crate) fn rest(&mut self) {
+        self.in_a_row = 0;
     }
 
     /// Whether the neighbours have waited long enough, since the actor waited for something itself.

@@ -3,19 +3,20 @@
 //! Nobody waits for room in them, so giving room back wakes nobody.
 
 use std::sync::Arc;
+use std::task::Waker;
 
 use super::config::Overflow;
 use super::conflate::Key;
+use super::inner::{Inner, Refusal, ring};
+use super::permit::Slot;
 use super::queue::{Entry, Queue};
 use super::weight::Weight;
-use super::{Inner, Refusal, Slot, ring};
 use crate::actor::Actor;
-use crate::cell::Bell;
 use crate::letter::{Letter, Parcel};
 
 /// What became of a letter.
 enum Placed<A: Actor> {
-    In(Option<Bell>),
+    In(Option<Waker>),
     Instead(Box<dyn Letter<A>>),
     /// Not yet: the oldest entry had to go first.
     Evicted {
@@ -33,7 +34,7 @@ impl<A: Actor> Inner<A> {
         bytes: usize,
     ) -> Result<(), (Box<L>, Refusal)> {
         // Asked before the letter loses its type; a mailbox that closes in between rejects the letter itself.
-        if self.queue.lock().gate.is_closed {
+        if self.lock().gate.is_closed {
             return Err((letter, Refusal::Closed));
         }
         self.push_dropping(letter, bytes);
@@ -42,7 +43,7 @@ impl<A: Actor> Inner<A> {
 
     /// Takes a letter in, at the cost of others or of itself.
     pub(super) fn push_dropping(&self, mut letter: Box<dyn Letter<A>>, bytes: usize) {
-        let bytes = bytes.min(self.capacity.bytes);
+        let bytes = bytes.min(self.capacity().bytes);
         loop {
             match self.place(letter, bytes) {
                 Placed::In(bell) => return ring(bell),
@@ -64,11 +65,12 @@ impl<A: Actor> Inner<A> {
         make: impl FnOnce(Slot<A>) -> Box<dyn Parcel<A>>,
     ) {
         let admitted = loop {
-            let mut queue = self.queue.lock();
+            let mut queue = self.lock();
             if queue.gate.is_closed {
                 break false;
             }
             if queue.ledger.admit(weight) {
+                queue.arrive(weight.messages);
                 break true;
             }
             let Some(old) = self.evict(&mut queue) else {
@@ -79,23 +81,16 @@ impl<A: Actor> Inner<A> {
             old.reject(&self.full());
         };
         let parcel = make(Slot::new(Arc::clone(self), if admitted { weight } else { Weight::ZERO }));
-        let mut queue = self.queue.lock();
-        let closed = queue.gate.is_closed;
-        if admitted && !closed {
-            queue.push(Entry::Parcel(parcel), weight.messages);
-            let bell = queue.ring();
-            drop(queue);
-            ring(bell);
-        } else {
-            drop(queue);
-            parcel.reject(&if closed { self.not_running() } else { self.full() });
+        if admitted {
+            return self.push_arrived(parcel);
         }
+        parcel.reject(&self.refusal());
     }
 
     /// Puts a letter in the place of the one with its key, else at the end, else makes room.
     fn place(&self, new: Box<dyn Letter<A>>, bytes: usize) -> Placed<A> {
         let key = self.key_of(&*new);
-        let mut queue = self.queue.lock();
+        let mut queue = self.lock();
         if queue.gate.is_closed {
             return Placed::Closed(new);
         }
@@ -111,7 +106,8 @@ impl<A: Actor> Inner<A> {
             if let Some(key) = key {
                 queue.index(key);
             }
-            queue.push(Entry::Letter(new, bytes), 1);
+            queue.arrive(1);
+            queue.push(Entry::Letter(new, bytes));
             return Placed::In(queue.ring());
         }
         match self.evict(&mut queue) {
@@ -125,7 +121,7 @@ impl<A: Actor> Inner<A> {
 
     /// Removes the oldest entry, if the policy is to drop old ones. A letter's room is free at once.
     fn evict(&self, queue: &mut Queue<A>) -> Option<Entry<A>> {
-        if matches!(self.config.overflow, Overflow::DropNewest) {
+        if matches!(self.config().overflow, Overflow::DropNewest) {
             return None;
         }
         let entry = queue.pop(|letter| self.key_of(letter))?;
@@ -140,7 +136,7 @@ impl<A: Actor> Inner<A> {
     }
 
     pub(super) fn key_of(&self, letter: &dyn Letter<A>) -> Option<Key> {
-        match &self.config.overflow {
+        match &self.config().overflow {
             Overflow::Conflate(conflation) => conflation.key_of(letter.message()?),
             Overflow::Wait | Overflow::Reject | Overflow::DropOldest | Overflow::DropNewest => None,
         }

@@ -1,21 +1,21 @@
 //! The control lane: one place for each kind of order, so that orders neither queue nor wait behind messages.
 
-use std::sync::atomic::Ordering;
+use std::task::Waker;
 
-use super::{Inner, ring, wake};
+use ractor::ActorCell;
+
+use super::inner::{Inner, ring, wake};
 use crate::actor::{Actor, ExitReason};
-use crate::cell::Bell;
 use crate::error::AskError;
 use crate::info::ActorInfo;
 
-/// Who rings whom, and what the actor was told.
+/// Whom to ring, and what the actor was told.
 #[derive(Default)]
 pub(crate) struct Gate {
-    pub(super) bell: Option<Bell>,
-    /// The actor has started, and answers its bell.
-    pub(super) is_listening: bool,
-    /// The bell was rung and not answered yet: at most one ring is under way.
-    pub(super) is_rung: bool,
+    /// The task of the incarnation that has the seat.
+    pub(super) task: Option<ActorCell>,
+    /// The bell of an actor that rests. It is taken to be rung, so it rings once for each rest.
+    pub(super) bell: Option<Waker>,
     pub(super) is_paused: bool,
     /// No new messages.
     pub(super) is_closed: bool,
@@ -37,13 +37,10 @@ impl Gate {
 
 impl<A: Actor> Inner<A> {
     pub(crate) fn stop(&self) {
-        let bell = self.turn(|gate| {
+        self.turn(|gate| {
             gate.is_stopping = true;
             gate.is_closed = true;
         });
-        if let Some(bell) = bell {
-            bell.stop();
-        }
         self.life.call_supervisor();
     }
 
@@ -56,12 +53,13 @@ impl<A: Actor> Inner<A> {
     }
 
     pub(crate) fn kill(&self) {
-        let bell = self.turn(|gate| {
+        let task = self.turn(|gate| {
             gate.is_killed = true;
             gate.is_closed = true;
+            gate.task.clone()
         });
-        if let Some(bell) = bell {
-            bell.kill();
+        if let Some(task) = task {
+            task.kill();
         }
         self.life.call_supervisor();
     }
@@ -70,28 +68,21 @@ impl<A: Actor> Inner<A> {
         self.turn(|gate| gate.is_paused = is_paused);
     }
 
-    /// A new incarnation takes its seat: it can be stopped and killed, but takes no message yet.
-    pub(crate) fn sit(&self, bell: &Bell) {
-        let mut must_end = false;
-        self.turn(|gate| {
-            gate.is_listening = false;
-            gate.is_rung = false;
-            gate.bell = Some(bell.clone());
-            must_end = gate.must_end();
+    /// A new incarnation takes its seat: from now on it can be killed.
+    pub(crate) fn sit(&self, task: &ActorCell) {
+        let is_killed = self.turn(|gate| {
+            gate.bell = None;
+            gate.task = Some(task.clone());
+            gate.is_killed
         });
-        if must_end {
-            bell.kill();
+        if is_killed {
+            task.kill();
         }
-    }
-
-    /// The incarnation has started: it is rung for what waits, and for an order to drain.
-    pub(crate) fn listen(&self) {
-        self.turn(|gate| gate.is_listening = true);
     }
 
     /// How the actor was told to end, if it was; a drain counts when the mailbox is empty.
     pub(crate) fn ending(&self) -> Option<ExitReason> {
-        let queue = self.queue.lock();
+        let queue = self.lock();
         let gate = &queue.gate;
         if gate.is_killed {
             Some(ExitReason::Killed)
@@ -105,14 +96,14 @@ impl<A: Actor> Inner<A> {
     }
 
     pub(crate) fn info(&self) -> ActorInfo {
-        let queue = self.queue.lock();
+        let queue = self.lock();
         let queued = queue.ledger.queued();
         ActorInfo {
             serial: self.life.serial(),
             name: self.life.path().to_owned(),
             class: self.life.class(),
             len: queued.messages,
-            capacity: self.capacity.messages,
+            capacity: self.capacity().messages,
             bytes: queued.bytes,
             is_high: queue.is_high(),
             state: self.life.state(queue.gate.is_paused),
@@ -124,28 +115,27 @@ impl<A: Actor> Inner<A> {
 
     /// Why there is no room: no more messages at all, or none now.
     pub(crate) fn refusal(&self) -> AskError {
-        let is_closed = self.queue.lock().gate.is_closed;
+        let is_closed = self.lock().gate.is_closed;
         if is_closed { self.not_running() } else { self.full() }
     }
 
     pub(crate) fn count_crash(&self) {
-        self.queue.lock().counters.crashed += 1;
+        self.lock().counters.crashed += 1;
     }
 
-    /// Changes the gate, then rings if that is due now. Gives the bell of the incarnation in its seat.
-    pub(super) fn turn(&self, change: impl FnOnce(&mut Gate)) -> Option<Bell> {
+    /// Changes the gate, then rings if that is due now.
+    pub(super) fn turn<T>(&self, change: impl FnOnce(&mut Gate) -> T) -> T {
         let mut wakes = Vec::new();
-        let mut queue = self.queue.lock();
-        change(&mut queue.gate);
-        self.attention.store(queue.gate.is_shut(), Ordering::Relaxed);
+        let mut queue = self.lock();
+        let result = change(&mut queue.gate);
+        self.set_attention(queue.gate.is_shut());
         if queue.gate.is_closed {
             queue.ledger.dismiss(&mut wakes);
         }
-        let seated = queue.gate.bell.clone();
-        let due = queue.ring();
+        let bell = queue.ring();
         drop(queue);
         wake(wakes);
-        ring(due);
-        seated
+        ring(bell);
+        result
     }
 }

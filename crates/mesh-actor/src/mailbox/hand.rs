@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::task::Waker;
 
+use super::inner::{Inner, wake};
 use super::queue::Entry;
 use super::weight::Weight;
-use super::{Inner, wake};
 use crate::actor::Actor;
 use crate::context::Context;
 use crate::letter::Letter;
@@ -18,14 +19,15 @@ pub(crate) struct Hand<'a, A: Actor> {
     mailbox: &'a Inner<A>,
     entries: &'a mut VecDeque<Entry<A>>,
     taken: Weight,
+    has_waited: bool,
 }
 
 /// What is next for an actor that put its hand down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Nothing: the bell will ring.
+    /// Nothing, until the bell rings.
     Rest,
-    /// More messages. The bell counts as rung already.
+    /// More messages.
     More,
     /// It has stopped, drained or been killed.
     Leave,
@@ -34,7 +36,8 @@ pub(crate) enum Next {
 impl<'a, A: Actor> Hand<'a, A> {
     /// Takes up to `max` entries; none while the actor is paused or must end.
     pub(crate) fn take(mailbox: &'a Inner<A>, entries: &'a mut VecDeque<Entry<A>>, max: usize) -> Self {
-        let mut queue = mailbox.queue.lock();
+        let mut queue = mailbox.lock();
+        let has_waited = queue.has_waited();
         if !queue.gate.is_shut() {
             if mailbox.drops() {
                 // One at a time: what is in hand can't be dropped or replaced any more.
@@ -44,7 +47,12 @@ impl<'a, A: Actor> Hand<'a, A> {
             }
         }
         drop(queue);
-        Self { mailbox, entries, taken: Weight::ZERO }
+        Self { mailbox, entries, taken: Weight::ZERO, has_waited }
+    }
+
+    /// Whether some message here has waited for more than its actor's waking up.
+    pub(crate) fn has_waited(&self) -> bool {
+        self.has_waited
     }
 
     /// Opens the next entry and lets it run; false if there is none.
@@ -105,11 +113,11 @@ impl<'a, A: Actor> Hand<'a, A> {
         }
     }
 
-    /// Puts the hand down after a turn, and tells what is next.
-    pub(crate) fn finish(mut self, expired: u64) -> Next {
+    /// Puts the hand down after a turn, and tells what is next. If the actor is to rest, `bell` is rung for it.
+    pub(crate) fn finish(&mut self, expired: u64, bell: &Waker) -> Next {
         let mut wakes = Vec::new();
         let taken = std::mem::take(&mut self.taken);
-        let mut queue = self.mailbox.queue.lock();
+        let mut queue = self.mailbox.lock();
         queue.counters.taken += u64::from(taken.messages);
         queue.counters.dropped_expired += expired;
         if !taken.is_zero() {
@@ -117,6 +125,9 @@ impl<'a, A: Actor> Hand<'a, A> {
         }
         queue.put_back(self.entries);
         let next = queue.next();
+        if next == Next::Rest {
+            queue.gate.bell = Some(bell.clone());
+        }
         drop(queue);
         wake(wakes);
         next
@@ -127,7 +138,7 @@ impl<A: Actor> Drop for Hand<'_, A> {
     fn drop(&mut self) {
         settle(self.mailbox, &mut self.taken);
         if !self.entries.is_empty() {
-            self.mailbox.queue.lock().put_back(self.entries);
+            self.mailbox.lock().put_back(self.entries);
         }
     }
 }

@@ -165,3 +165,6 @@ impl Ledger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use super::inner::{Inner, wake};
 use super::ledger::Ticket;
 use super::weight::Weight;
-use super::{Inner, wake};
 use crate::actor::Actor;
 
 /// Room that is reserved in a mailbox, and given back when dropped.
@@ -127,7 +127,7 @@ impl<A: Actor> Future for Reserve<A> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        let mut queue = this.mailbox.queue.lock();
+        let mut queue = this.mailbox.lock();
         let mut pressed = false;
         let granted = match this.ticket {
             Some(ticket) => queue.ledger.poll(ticket, cx.waker()),
@@ -159,7 +159,7 @@ impl<A: Actor> Drop for Reserve<A> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket {
             let mut wakes = Vec::new();
-            self.mailbox.queue.lock().ledger.leave(ticket, self.weight, &mut wakes);
+            self.mailbox.lock().ledger.leave(ticket, self.weight, &mut wakes);
             wake(wakes);
         }
     }

@@ -14,7 +14,6 @@ use super::ledger::Ledger;
 use super::marks::Marks;
 use super::weight::Weight;
 use crate::actor::Actor;
-use crate::cell::Bell;
 use crate::letter::{Letter, Parcel};
 
 /// What lies in the queue. A letter's room is kept in the books until it is taken, a parcel's by its own slot.
@@ -68,15 +67,24 @@ impl<A: Actor> Queue<A> {
         self.ages.oldest()
     }
 
+    /// Whether some message here has waited for more than its actor's waking up.
+    pub(crate) fn has_waited(&self) -> bool {
+        self.ages.has_waited()
+    }
+
     pub(crate) fn is_high(&self) -> bool {
         self.marks.is_high()
     }
 
-    /// Puts an entry at the end; its weight is in the books already.
-    pub(crate) fn push(&mut self, entry: Entry<A>, messages: u32) {
+    /// Notes that messages arrive, whose weight is in the books already.
+    pub(crate) fn arrive(&mut self, messages: u32) {
         let wakes = self.entries.is_empty() && self.is_idle();
         self.ages.arrive(messages, wakes);
         self.marks.rose(self.ledger.queued());
+    }
+
+    /// Puts an entry at the end, whose messages have arrived.
+    pub(crate) fn push(&mut self, entry: Entry<A>) {
         self.entries.push_back(entry);
     }
 
@@ -144,28 +152,33 @@ impl<A: Actor> Queue<A> {
         self.entries.is_empty()
     }
 
-    /// The bell, if it is time to ring it; it counts as rung then.
-    pub(crate) fn ring(&mut self) -> Option<Bell> {
-        if !self.is_idle() || (self.is_empty() && !self.gate.is_draining) {
+    /// The bell of an actor that rests, if there is something for it to do.
+    pub(crate) fn ring(&mut self) -> Option<Waker> {
+        if self.gate.bell.is_none() || self.next() == Next::Rest {
             return None;
         }
-        self.gate.is_rung = true;
-        self.gate.bell.clone()
+        self.gate.bell.take()
+    }
+
+    /// What is next for an actor with empty hands.
+    pub(crate) fn next(&self) -> Next {
+        let gate = &self.gate;
+        if gate.must_end() {
+            Next::Leave
+        } else if gate.is_paused {
+            Next::Rest
+        } else if !self.is_empty() {
+            Next::More
+        } else if gate.is_draining {
+            Next::Leave
+        } else {
+            Next::Rest
+        }
     }
 
     /// Whether the actor does nothing, and would answer its bell.
     fn is_idle(&self) -> bool {
-        self.gate.is_listening && !self.gate.is_rung && !self.gate.is_paused
-    }
-
-    /// What is next for the actor, whose hand is empty. If it rests, the bell may ring again.
-    pub(crate) fn next(&mut self) -> Next {
-        let is_drained = self.gate.is_draining && self.is_empty() && !self.gate.is_paused;
-        if self.gate.must_end() || is_drained {
-            return Next::Leave;
-        }
-        self.gate.is_rung = !self.gate.is_paused && !self.is_empty();
-        if self.gate.is_rung { Next::More } else { Next::Rest }
+        self.gate.bell.is_some() && !self.gate.is_paused
     }
 }
 

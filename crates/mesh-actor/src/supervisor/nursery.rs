@@ -1,6 +1,7 @@
 //! The children of the supervisor, and what is decided when one of them ends.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task;
 use std::time::Duration;
@@ -123,8 +124,11 @@ impl<A: Actor> Charge for Inner<A> {
     }
 
     fn end(&self, reason: ExitReason) {
-        self.bury();
+        let buried = catch_unwind(AssertUnwindSafe(|| self.bury()));
         self.life.end(reason);
+        if buried.is_err() {
+            tracing::error!(actor = self.life.path(), "a message panicked when it was dropped");
+        }
     }
 
     fn has_ended(&self) -> bool {
@@ -165,11 +169,9 @@ impl Nursery {
                 child.timer = Some(timer.abort_handle());
             }
             Err(reason) => {
-                let charge = children.remove(serial);
+                let gone = children.remove(serial);
                 drop(children);
-                if let Some(charge) = charge {
-                    charge.end(reason);
-                }
+                bury(gone, reason);
             }
         }
     }
@@ -179,11 +181,9 @@ impl Nursery {
         let mut children = self.children.lock();
         let waiting = children.by_serial.get(&serial).filter(|child| child.timer.is_some());
         let Some(reason) = waiting.and_then(|child| child.charge.ending()) else { return };
-        let charge = children.remove(serial);
+        let gone = children.remove(serial);
         drop(children);
-        if let Some(charge) = charge {
-            charge.end(reason);
-        }
+        bury(gone, reason);
     }
 
     /// Takes no more children in.
@@ -205,6 +205,16 @@ impl Nursery {
     }
 }
 
+/// Ends a child for good. What it owns is its user's, whose panics are no business of the other children.
+fn bury(gone: Option<Child>, reason: ExitReason) {
+    let Some(child) = gone else { return };
+    let charge = Arc::clone(&child.charge);
+    if catch_unwind(AssertUnwindSafe(move || drop(child))).is_err() {
+        tracing::error!(actor = charge.info().name, "the maker of an actor panicked when it was dropped");
+    }
+    charge.end(reason);
+}
+
 impl Children {
     fn start(&mut self, serial: u64, supervisor: &TaskRef<Order>) {
         let Some(child) = self.by_serial.get_mut(&serial) else { return };
@@ -215,18 +225,19 @@ impl Children {
         self.serial_of.insert(id, serial);
     }
 
-    fn remove(&mut self, serial: u64) -> Option<Arc<dyn Charge>> {
-        let child = self.by_serial.remove(&serial)?;
-        if let Some(timer) = child.timer {
+    /// Takes a child out, to be dropped when the lock is free: it owns values of its user.
+    fn remove(&mut self, serial: u64) -> Option<Child> {
+        let mut child = self.by_serial.remove(&serial)?;
+        if let Some(timer) = child.timer.take() {
             timer.abort();
         }
-        self.leavers.tasks.extend(child.task);
-        if let Some(mut thread) = child.thread {
+        self.leavers.tasks.extend(child.task.take());
+        if let Some(mut thread) = child.thread.take() {
             thread.end();
             self.leavers.threads.push(thread);
         }
         self.leavers.forget_the_gone();
-        Some(child.charge)
+        Some(child)
     }
 }
 

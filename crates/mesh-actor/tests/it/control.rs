@@ -129,6 +129,30 @@ async fn an_actor_that_stops_by_itself_ends_unless_it_is_permanent() {
     assert_eq!(actor.info().restarts, 1);
 }
 
+/// Has enough before it has begun.
+struct Reluctant;
+
+impl Actor for Reluctant {
+    async fn started(&mut self, cx: &mut Context<Self>) -> Result<(), mesh_actor::StartError> {
+        cx.stop();
+        Ok(())
+    }
+}
+
+impl mesh_actor::Handler<Note> for Reluctant {
+    async fn handle(&mut self, _: Note, _: &mut Context<Self>) -> usize {
+        unreachable!("it has stopped")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_actor_that_stops_while_it_starts_takes_no_message() {
+    let system = system();
+    let actor = system.spawn(ActorSpec::new("a").restart(Restart::Transient), || Reluctant);
+    assert_eq!(actor.ask(Note(0)).await, Err(AskError::NotRunning { path: "a".into() }));
+    assert_eq!(actor.stopped().await, ExitReason::Stopped);
+}
+
 /// Notes its own start and end.
 struct Lifecycle(Arc<Mutex<Vec<String>>>);
 

@@ -204,3 +204,36 @@ async fn a_crash_in_one_actor_leaves_the_others_alone() {
     assert_eq!(asked.await.unwrap(), Ok(0));
     assert_eq!(b.info().restarts, 0);
 }
+
+/// A message that panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("bomb");
+    }
+}
+
+impl mesh_actor::Message for Bomb {
+    type Reply = ();
+}
+
+impl mesh_actor::Handler<Bomb> for Recorder {
+    async fn handle(&mut self, _: Bomb, _: &mut Context<Self>) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_panics_when_it_is_dropped_harms_only_its_actor() {
+    let system = system();
+    let (a, _) = recorder(&system, ActorSpec::new("a"));
+    let (b, _) = recorder(&system, ActorSpec::new("b"));
+    a.tell(Bomb).await.unwrap();
+    a.ask(Note(0)).await.unwrap();
+    assert_eq!(a.info().restarts, 1);
+    a.pause();
+    a.tell(Bomb).await.unwrap();
+    a.stop();
+    assert_eq!(a.stopped().await, ExitReason::Stopped);
+    b.ask(Panic).await.unwrap_err();
+    b.ask(Note(1)).await.unwrap();
+}
