@@ -3,13 +3,15 @@
 # example workflow across them and keeps the mesh up until Ctrl-C. `ONCE=1` ends it after the workflow, with its exit code.
 #
 # The model is the first of: MESH_MODEL_URL; ANTHROPIC_API_KEY or OPENAI_API_KEY; an Ollama on loopback; a small local
-# model that scripts/local-model.sh installs. WORKFLOW and TASK name another workflow and another task.
+# model that scripts/local-model.sh installs. QUESTION asks something else, TEXT names another Markdown file to answer
+# it from, and WORKFLOW another workflow, which gets both as its task. BIN names a folder with binaries that are built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-bin="${CARGO_TARGET_DIR:-target}/release"
+bin="${BIN:-${CARGO_TARGET_DIR:-target}/release}"
 workflow="${WORKFLOW:-config/workflows/read-me.yaml}"
-task="${TASK:-What does this project promise when a node dies?}"
+question="${QUESTION:-What does this project promise when a node dies?}"
+text="${TEXT:-ARCHITECTURE.md}"
 state="${MESH_STATE:-.mesh}"
 logs=.cache/run
 model_dir=.cache/model
@@ -111,7 +113,8 @@ any_runs() {
 }
 
 [ -f "$workflow" ] || fail "there is no workflow $workflow"
-cargo build --release --quiet -p mesh-node
+[ -f "$text" ] || fail "there is no text $text"
+if [ -z "${BIN:-}" ]; then cargo build --release --quiet -p mesh-node; fi
 mkdir -p "$logs"
 choose_model
 
@@ -121,13 +124,16 @@ start beta --join "$alpha"
 start gamma --join "$alpha"
 say nodes "alpha $alpha · beta $(addr_of beta) · gamma $(addr_of gamma)"
 
-say workflow "$workflow  task \"$task\""
+say workflow "$workflow  task \"$question\", to be answered from $text"
+{ printf '%s\n\n' "$question"; cat "$text"; } >"$logs/task.md"
 code=0
-"$bin/meshctl" --state "$state" --node "$alpha" workflow run "$workflow" --task "$task" || code=$?
+"$bin/meshctl" --state "$state" --node "$alpha" workflow run "$workflow" --task "@$logs/task.md" || code=$?
 if [ "${ONCE:-}" = 1 ]; then exit "$code"; fi
 
 ctl="$bin/meshctl"
 if [ "$state" != .mesh ]; then ctl="$ctl --state $state"; fi
+# From here on Ctrl-C is the usual end.
+trap 'exit 0' INT
 echo
 say next "$ctl nodes   ·   $ctl ps"
 say "" "$ctl ask beta/echo lab.echo.v1 '{\"text\":\"hi\"}'"

@@ -20,7 +20,7 @@ pub struct NodeArgs {
     pub name: Option<String>,
 
     /// Address to listen on [default: 127.0.0.1:7946, or the next free port]
-    #[arg(long, value_name = "IP:PORT", allow_hyphen_values = true)]
+    #[arg(long, value_name = "IP:PORT")]
     pub listen: Option<String>,
 
     /// Address under which others reach this node [default: the one listened on]
@@ -100,18 +100,25 @@ impl NodeArgs {
         layer
     }
 
-    /// What was asked for and is not served.
-    pub(crate) fn refused(&self) -> Vec<Problem> {
+    /// What was asked for, here or in the environment, and is not served.
+    pub(crate) fn refused(&self, environment: impl Fn(&str) -> Option<String>) -> Vec<Problem> {
+        const TOKEN: &str = "this version lets in who has the state folder's authority only";
+        const HTTP: &str = "this version serves no HTTP";
+        const STORE: &str = "this version stores nothing beside its keys";
         let flags = [
-            (
-                self.token_file.is_some(),
-                "--token-file",
-                "this version lets in who has the state folder's authority only",
-            ),
-            (self.http.is_some(), "--http", "this version serves no HTTP"),
-            (self.store.is_some(), "--store", "this version stores nothing beside its keys"),
+            (self.token_file.is_some(), "--token-file", TOKEN),
+            (self.http.is_some(), "--http", HTTP),
+            (self.store.is_some(), "--store", STORE),
         ];
-        let given = flags.into_iter().filter(|(is_given, ..)| *is_given);
-        given.map(|(_, flag, reason)| Problem::new(flag, reason)).collect()
+        let variables = [
+            ("MESH_TOKEN_FILE", TOKEN),
+            ("MESH_JOIN_TOKEN", TOKEN),
+            ("MESH_HTTP", HTTP),
+            ("MESH_STORE", STORE),
+        ];
+        let is_set = |name: &str| environment(name).is_some_and(|value| !value.is_empty());
+        let variables = variables.map(|(name, reason)| (is_set(name), name, reason));
+        let given = flags.into_iter().chain(variables).filter(|(is_given, ..)| *is_given);
+        given.map(|(_, place, reason)| Problem::new(place, reason)).collect()
     }
 }

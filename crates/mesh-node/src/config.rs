@@ -4,7 +4,7 @@
 //! node.toml < MESH_* < --flags        each is a layer of keys; a later one overrules an earlier one, key by key
 //! ```
 //!
-//! [`read`] tells every problem of all layers at once, each with the place that it was written at.
+//! Every problem of all layers is told at once, each with the place that it was written at.
 
 mod agent;
 mod key;

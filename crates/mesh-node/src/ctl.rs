@@ -71,10 +71,15 @@ async fn on_the_mesh(args: &CtlArgs, output: &mut Output<'_>) -> Result<(), CtlE
         opened = Connection::open(args) => opened?,
         _ = signals.next() => return Err(CtlError::Interrupted),
     };
-    tokio::select! {
+    let result = tokio::select! {
         result = command(args, &connection, output) => result,
         _ = signals.next() => Err(CtlError::Interrupted),
+    };
+    if matches!(args.command, Command::Tell(_)) || matches!(result, Err(CtlError::Interrupted)) {
+        // What nobody answers, and the word that an ask is withdrawn, may still be on its way.
+        connection.settle().await;
     }
+    result
 }
 
 async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> Result<(), CtlError> {

@@ -4,7 +4,8 @@ use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
-use mesh::{BindError, ConnectError, JoinFailure, StartNodeError};
+use mesh::{BindError, ConnectError, JoinFailure, PublishError, StartNodeError};
+use mesh_models::ModelError;
 
 use crate::config::Problems;
 use crate::state::StateError;
@@ -39,6 +40,12 @@ pub enum NodeError {
         /// What the node says about it.
         reason: String,
     },
+    /// An actor that the binary brings could not be published; a defect of the binary.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The environment names a model that cannot be called: its address is none, or its key cannot be sent.
+    #[error("the model of the environment cannot be called")]
+    Model(#[from] ModelError),
     /// The operating system gives no thread, no signals, or no stdout.
     #[error("cannot set the process up")]
     Process(#[from] io::Error),
@@ -49,7 +56,7 @@ impl NodeError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::SettingsFile { .. } => 2,
+            Self::Settings(_) | Self::SettingsFile { .. } | Self::Model(_) => 2,
             _ => 1,
         }
     }
@@ -64,13 +71,15 @@ impl NodeError {
             StartNodeError::Bind(BindError::InUse { .. }) => {
                 Some("give another port with --listen (port 0 is any free one), or no --listen at all")
             }
-            StartNodeError::Join { failures } if failures.iter().any(|(_, failure)| is_distrust(failure)) => Some(
-                "nodes of one mesh have one authority: give the --state of that mesh, or copy its folder `ca` into an \
+            StartNodeError::Join { failures } if failures.iter().any(|(_, failure)| is_distrust(failure)) => {
+                Some(
+                    "nodes of one mesh have one authority: give the --state of that mesh, or copy its folder `ca` into an \
                  empty state folder",
-            ),
-            StartNodeError::Join { .. } => {
-                Some("is that node up, is this its address, and does UDP get there? (join_timeout says how long it is tried)")
+                )
             }
+            StartNodeError::Join { .. } => Some(
+                "is that node up, is this its address, and does UDP get there? (join_timeout says how long it is tried)",
+            ),
             _ => None,
         }
     }

@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh::{Actor, ActorSpec, Context, Handler, Kinds, Mesh, Message, WireActor, WireMessage};
+use mesh::{Actor, ActorSpec, Context, Handler, Kinds, Mesh, Message, PublishError, WireActor, WireMessage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
-use crate::error::NodeError;
 
 /// A text to be sent back: `lab.echo.v1`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -188,7 +186,7 @@ impl WireActor for CountActor {
 }
 
 /// Spawns the four and publishes them under the name of their node.
-pub(crate) fn publish(mesh: &Mesh) -> Result<(), NodeError> {
+pub(crate) fn publish(mesh: &Mesh) -> Result<(), PublishError> {
     let node: Arc<str> = mesh.node_name().into();
     let name = Arc::clone(&node);
     spawn(mesh, "echo", ActorSpec::new("echo"), move || EchoActor { node: Arc::clone(&name) })?;
@@ -206,10 +204,8 @@ fn spawn<A: WireActor>(
     name: &str,
     spec: ActorSpec,
     make: impl Fn() -> A + Send + Sync + 'static,
-) -> Result<(), NodeError> {
-    let actor = mesh.spawn(spec, make);
-    let refused = |error: mesh::PublishError| NodeError::Actor { name: name.to_owned(), reason: error.to_string() };
-    mesh.publish(name, &actor).map_err(refused)
+) -> Result<(), PublishError> {
+    mesh.publish(name, &mesh.spawn(spec, make))
 }
 
 #[cfg(test)]

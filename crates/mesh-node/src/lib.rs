@@ -18,15 +18,18 @@ pub mod ctl;
 mod error;
 pub mod lab;
 mod logging;
+mod model;
 mod name;
 mod node;
 mod ready;
 mod signals;
+mod standard;
 mod state;
 mod threads;
 
 pub use args::NodeArgs;
 pub use error::NodeError;
+pub use model::models;
 pub use node::Node;
 pub use ready::Ready;
 pub use state::{NodeState, StateError, StateFolder, client_identity};

@@ -16,8 +16,8 @@ const DEFAULT: &str = "info,quinn=warn,quinn_proto=warn,rustls=warn,ractor=warn"
 pub(crate) fn init(directives: Option<&str>) {
     let from_environment = || std::env::var("RUST_LOG").ok().filter(|text| !text.is_empty());
     let directives = directives.map(str::to_owned).or_else(from_environment);
-    let filter =
-        EnvFilter::try_new(directives.as_deref().unwrap_or(DEFAULT)).unwrap_or_else(|_| EnvFilter::new(DEFAULT));
+    let filter = EnvFilter::try_new(directives.as_deref().unwrap_or(DEFAULT))
+        .unwrap_or_else(|_| EnvFilter::new(DEFAULT));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let is_ours = if io::stderr().is_terminal() {
         lines.try_init()

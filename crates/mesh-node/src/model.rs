@@ -78,7 +78,8 @@ mod tests {
 
     #[test]
     fn the_first_key_decides_the_vendor_and_mesh_model_the_model() {
-        let settings = chosen(&[("OPENAI_API_KEY", "o"), ("ANTHROPIC_API_KEY", "a"), ("MESH_MODEL", "m")]).unwrap();
+        let settings =
+            chosen(&[("OPENAI_API_KEY", "o"), ("ANTHROPIC_API_KEY", "a"), ("MESH_MODEL", "m")]).unwrap();
         assert_eq!((settings.kind, settings.model.as_str()), (ProviderKind::Anthropic, "m"));
         let settings = chosen(&[("OPENAI_API_KEY", "o"), ("ANTHROPIC_API_KEY", " ")]).unwrap();
         assert_eq!((settings.kind, settings.model.as_str()), (ProviderKind::OpenAiCompatible, OPENAI_MODEL));

@@ -7,10 +7,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use clap::Parser;
-use mesh::{BindError, Mesh, NodeBuilder, NodeConfig, Runtimes, Spawnable, StartNodeError};
+use mesh::{BindError, Mesh, NodeBuilder, NodeConfig, PublishError, Runtimes, Spawnable, StartNodeError};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::config::{self, AgentSettings, NodeSettings, Problem, Problems};
+use crate::config::{self, NodeSettings, Problems};
 use crate::error::NodeError;
 use crate::ready::Ready;
 use crate::signals::Signals;
@@ -22,14 +22,56 @@ use crate::{NodeArgs, lab, logging, name};
 const PORT: u16 = 7946;
 const PORTS_TRIED: u16 = 100;
 
+type Registration = Box<dyn Fn(NodeBuilder) -> NodeBuilder + Send>;
+type Opening = Box<dyn FnOnce(&Mesh) -> Result<(), PublishError> + Send>;
+
 /// A process that is a node of a mesh, with the kinds of actors that it brings.
 ///
 /// ```no_run
-/// # use mesh_node::Node;
+/// use mesh::{
+///     Actor, Context, Handler, Kinds, Message, SpawnContext, Spawnable, StartError, WireActor, WireMessage,
+/// };
+/// use mesh_node::{Node, NodeError};
+/// use schemars::JsonSchema;
+/// use serde::{Deserialize, Serialize};
+///
+/// /// Asks for a greeting.
+/// #[derive(Serialize, Deserialize, JsonSchema)]
+/// struct Greet {
+///     name: String,
+/// }
+/// impl Message for Greet {
+///     type Reply = String;
+/// }
+/// impl WireMessage for Greet {
+///     const KIND: &'static str = "greeter.greet.v1";
+/// }
+///
+/// struct Greeter {
+///     word: String,
+/// }
+/// impl Actor for Greeter {}
+/// impl Handler<Greet> for Greeter {
+///     async fn handle(&mut self, greet: Greet, _: &mut Context<Self>) -> String {
+///         format!("{}, {}!", self.word, greet.name)
+///     }
+/// }
+/// impl WireActor for Greeter {
+///     fn accepts(kinds: Kinds<Self>) -> Kinds<Self> {
+///         kinds.message::<Greet>()
+///     }
+/// }
+/// impl Spawnable for Greeter {
+///     type Args = String;
+///     async fn open(word: &String, _: &SpawnContext) -> Result<Self, StartError> {
+///         Ok(Self { word: word.clone() })
+///     }
+/// }
+///
 /// #[tokio::main]
-/// async fn main() -> Result<(), mesh_node::NodeError> {
-///     Node::from_args()?          // --join, --listen, --label …, as mesh-node has them
-///         // .register::<Summarizer>("summarizer")
+/// async fn main() -> Result<(), NodeError> {
+///     Node::from_args()?                          // --join, --listen, --label …, as mesh-node has them
+///         .register::<Greeter>("greeter")         // meshctl actor spawn NODE greeter ann --args '"Hello"'
 ///         .run()
 ///         .await
 /// }
@@ -38,9 +80,8 @@ const PORTS_TRIED: u16 = 100;
 pub struct Node {
     settings: NodeSettings,
     /// Applied anew to each attempt to start.
-    registrations: Vec<Box<dyn Fn(NodeBuilder) -> NodeBuilder + Send>>,
-    /// Those that the binary brings, whatever the settings say.
-    agents: Vec<AgentSettings>,
+    registrations: Vec<Registration>,
+    openings: Vec<Opening>,
 }
 
 impl Node {
@@ -51,22 +92,23 @@ impl Node {
     /// # Errors
     /// [`NodeError::Settings`] with every problem of all three.
     pub fn from_args() -> Result<Self, NodeError> {
-        Self::from(&NodeArgs::parse())
+        Self::with_args(&NodeArgs::parse())
     }
 
     /// As [`from_args`](Self::from_args), with arguments that were parsed already.
     ///
     /// # Errors
     /// As [`from_args`](Self::from_args).
-    pub fn from(args: &NodeArgs) -> Result<Self, NodeError> {
+    pub fn with_args(args: &NodeArgs) -> Result<Self, NodeError> {
         let read = |path: &std::path::PathBuf| {
             fs::read_to_string(path).map_err(|source| NodeError::SettingsFile { path: path.clone(), source })
         };
         let text = args.config.as_ref().map(read).transpose()?;
         let name = args.config.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
         let file = text.as_deref().map(|text| (name.as_str(), text));
-        let settings = config::read(file, |key| std::env::var(key).ok(), args.layer());
-        let refused: Vec<Problem> = args.refused();
+        let environment = |name: &str| std::env::var(name).ok();
+        let settings = config::read(file, environment, args.layer());
+        let refused = args.refused(environment);
         match settings {
             Ok(settings) if refused.is_empty() => Ok(Self::new(settings)),
             Ok(_) => Err(Problems(refused).into()),
@@ -76,10 +118,10 @@ impl Node {
 
     /// A node with these settings; nothing is read from elsewhere.
     pub fn new(settings: NodeSettings) -> Self {
-        Self { settings, registrations: Vec::new(), agents: Vec::new() }
+        Self { settings, registrations: Vec::new(), openings: Vec::new() }
     }
 
-    /// Lets actors of type `A` be spawned on this node as `kind`: by the settings, by meshctl, by other nodes.
+    /// Lets actors of the type `A` be spawned on this node as `kind`: by the settings, by meshctl, by other nodes.
     pub fn register<A: Spawnable>(mut self, kind: &'static str) -> Self {
         self.registrations.push(Box::new(move |builder| builder.register::<A>(kind)));
         self
@@ -92,10 +134,10 @@ impl Node {
         self
     }
 
-    /// Spawns an actor of a registered kind when the node starts, before those of the settings.
-    pub fn spawn(mut self, kind: &str, name: &str, args: serde_json::Value) -> Self {
-        let (kind, name) = (kind.to_owned(), name.to_owned());
-        self.agents.push(AgentSettings { kind, name, args, labels: Default::default() });
+    /// Does something more when the node has bound and joined, and before it says that it is there: usually, spawn and
+    /// publish an actor.
+    pub fn on_start(mut self, open: impl FnOnce(&Mesh) -> Result<(), PublishError> + Send + 'static) -> Self {
+        self.openings.push(Box::new(open));
         self
     }
 
@@ -109,10 +151,13 @@ impl Node {
     ///
     /// # Cancel safety
     /// Dropped, it ends the node without leaving in order.
-    pub async fn run(self) -> Result<(), NodeError> {
+    pub async fn run(mut self) -> Result<(), NodeError> {
         logging::init(self.settings.log.as_deref());
         let mut signals = Signals::listen()?;
         let state = self.claim()?;
+        if let Some(path) = &self.settings.ready_file {
+            Ready::forget(path)?;
+        }
         let network = NetworkThread::spawn()?;
         let pool = Pool::of_this_runtime()?;
         let runtimes = Runtimes { network: network.handle().clone(), pool: pool.handle() };
@@ -188,10 +233,13 @@ impl Node {
     }
 
     /// Brings the node's actors up, and then says that it is there.
-    async fn open(&self, node: &mesh::Node, state: &NodeState) -> Result<(), NodeError> {
+    async fn open(&mut self, node: &mesh::Node, state: &NodeState) -> Result<(), NodeError> {
         let mesh = node.mesh();
         if self.settings.lab_actors {
             lab::publish(mesh)?;
+        }
+        for open in self.openings.drain(..) {
+            open(mesh)?;
         }
         self.spawn_agents(mesh).await?;
         let local = node.local_addr().to_string();
@@ -214,8 +262,7 @@ impl Node {
     }
 
     async fn spawn_agents(&self, mesh: &Mesh) -> Result<(), NodeError> {
-        let wanted = self.agents.iter().chain(&self.settings.agents);
-        for agent in wanted.filter(|agent| agent.is_for(&self.settings.labels)) {
+        for agent in self.settings.agents.iter().filter(|agent| agent.is_for(&self.settings.labels)) {
             let spawned =
                 mesh.spawn_kind(mesh.node_name(), &agent.kind, &agent.name, &agent.args.to_string()).await;
             spawned

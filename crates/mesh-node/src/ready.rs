@@ -1,6 +1,7 @@
 //! The file that says that a node is there.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,17 @@ impl Ready {
         let mut text = serde_json::to_string(self).expect("texts and a number are JSON");
         text.push('\n');
         replace(path, text.as_bytes(), 0o644)
+    }
+
+    /// Removes the file of an earlier run, which whoever waits for this one would believe.
+    ///
+    /// # Errors
+    /// When there is one that cannot be removed.
+    pub fn forget(path: &Path) -> Result<(), StateError> {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(StateError::io("remove", path)(error)),
+            _ => Ok(()),
+        }
     }
 
     /// Reads such a file.

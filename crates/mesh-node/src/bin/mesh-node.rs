@@ -18,5 +18,5 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), NodeError> {
-    Node::from_args()?.run().await
+    Node::from_args()?.with_standard_kinds()?.run().await
 }

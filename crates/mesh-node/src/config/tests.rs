@@ -157,9 +157,14 @@ fn two_agents_of_one_name_are_refused() {
 #[test]
 fn flags_that_are_not_served_are_refused_with_the_reason() {
     let line = ["mesh-node", "--token-file", "t", "--http", "127.0.0.1:1", "--store", "sqlite:x"];
-    let refused = NodeArgs::try_parse_from(line).unwrap().refused();
+    let refused = NodeArgs::try_parse_from(line).unwrap().refused(no_environment);
     assert_eq!(refused.len(), 3);
     assert!(refused.iter().all(|reason| reason.message.contains("this version")));
+    let token =
+        NodeArgs::default().refused(environment(&[("MESH_JOIN_TOKEN", "mesh1-x"), ("MESH_HTTP", "")]));
+    assert_eq!(token.len(), 1);
+    assert_eq!(token[0].place, "MESH_JOIN_TOKEN");
+    assert!(!token[0].to_string().contains("mesh1-x"), "a token is never shown");
 }
 
 #[test]

@@ -17,6 +17,9 @@ use crate::state::{StateFolder, client_identity};
 /// Where a node listens when nothing was said.
 const DEFAULT_NODE: &str = "127.0.0.1:7946";
 
+/// A node that is slower than this has other troubles.
+const SETTLE_MAX: Duration = Duration::from_secs(1);
+
 /// A client of the mesh.
 pub(crate) struct Connection {
     mesh: Mesh,
@@ -38,7 +41,11 @@ impl Connection {
         let runtimes = Runtimes { network: Handle::current(), pool: Handle::current() };
         let connected = Client::connect(&addrs, &identity, ClientConfig::default(), runtimes).await;
         let mesh = connected.map_err(|error| {
-            CtlError::NoNode(format!("no node reached as the client in {}: {}", folder.display(), chain(&error)))
+            CtlError::NoNode(format!(
+                "no node reached as the client in {}: {}",
+                folder.display(),
+                chain(&error)
+            ))
         })?;
         Ok(Self { mesh })
     }
@@ -48,7 +55,13 @@ impl Connection {
         self.mesh.node_name()
     }
 
-    pub(crate) async fn ask(&self, path: &str, kind: &str, body: &str, timeout: Duration) -> Result<String, CtlError> {
+    pub(crate) async fn ask(
+        &self,
+        path: &str,
+        kind: &str,
+        body: &str,
+        timeout: Duration,
+    ) -> Result<String, CtlError> {
         match self.mesh.ask_json(path, kind, body, timeout).await {
             Ok(reply) => inner(reply),
             Err(failure) => Err(self.refused(path, failure).await),
@@ -65,14 +78,21 @@ impl Connection {
         let path = format!("{node}/mesh");
         let reply = self.mesh.ask_json(&path, kind, "{}", timeout).await?;
         let unknown = |error| {
-            let message = format!("{path} answers {kind} in a way that this meshctl does not understand: {error}");
+            let message =
+                format!("{path} answers {kind} in a way that this meshctl does not understand: {error}");
             Document::own("BAD_REPLY", message).into()
         };
         serde_json::from_str(&reply).map_err(unknown)
     }
 
     /// Sends a message once there is room for it.
-    pub(crate) async fn tell(&self, path: &str, kind: &str, body: &str, timeout: Duration) -> Result<(), CtlError> {
+    pub(crate) async fn tell(
+        &self,
+        path: &str,
+        kind: &str,
+        body: &str,
+        timeout: Duration,
+    ) -> Result<(), CtlError> {
         match self.mesh.tell_json(path, kind, body, timeout).await {
             Ok(()) => Ok(()),
             Err(failure) => Err(self.refused(path, failure).await),
@@ -90,6 +110,13 @@ impl Connection {
             Ok(stream) => Ok(Stream { stream }),
             Err(failure) => Err(self.refused(path, failure).await),
         }
+    }
+
+    /// Keeps the connection until what was sent before has had its turn: one round trip, or a moment.
+    pub(crate) async fn settle(&self) {
+        let path = format!("{}/mesh", self.node());
+        // Whatever comes back, or that nothing does, says as much as can be known.
+        let _ = self.mesh.ask_json(&path, "mesh.members.v1", "{}", SETTLE_MAX).await;
     }
 
     /// An error with the names that the caller may have meant.
@@ -179,9 +206,11 @@ mod tests {
 
     #[test]
     fn an_answer_that_may_be_a_refusal_is_unwrapped() {
-        for (reply, answer) in
-            [("{\"Ok\":{\"path\":\"a/b\"}}", "{\"path\":\"a/b\"}"), ("{\"Ok\":null}", "null"), ("{\"Ok\":1.50}", "1.50")]
-        {
+        for (reply, answer) in [
+            ("{\"Ok\":{\"path\":\"a/b\"}}", "{\"path\":\"a/b\"}"),
+            ("{\"Ok\":null}", "null"),
+            ("{\"Ok\":1.50}", "1.50"),
+        ] {
             assert_eq!(inner(reply.to_owned()).unwrap(), answer);
         }
         let refused = refusal("{\"Err\":\"not today\"}");
@@ -198,8 +227,12 @@ mod tests {
 
     #[test]
     fn a_refusal_with_a_code_keeps_it() {
-        let refused = refusal(r#"{"Err":{"code":"NO_MODEL","message":"node alpha has no model","retry":"backoff"}}"#);
-        assert_eq!((refused.code.as_str(), refused.message.as_str()), ("NO_MODEL", "node alpha has no model"));
+        let refused =
+            refusal(r#"{"Err":{"code":"NO_MODEL","message":"node alpha has no model","retry":"backoff"}}"#);
+        assert_eq!(
+            (refused.code.as_str(), refused.message.as_str()),
+            ("NO_MODEL", "node alpha has no model")
+        );
         assert_eq!(refused.retry, Retry::Backoff);
     }
 

@@ -115,12 +115,10 @@ impl CtlError {
             Self::Usage(message) => Some(Document::own("USAGE", message)),
             Self::NoNode(message) => {
                 Some(Document { retry: Retry::Backoff, ..Document::own("NO_NODE", message) })
-            },
+            }
             Self::Refused { document, .. } => Some(document.as_ref().clone()),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
-            Self::Output(error) => {
-                Some(Document::own("OUTPUT", format!("cannot write the result: {error}")))
-            }
+            Self::Output(error) => Some(Document::own("OUTPUT", format!("cannot write the result: {error}"))),
             Self::Interrupted => None,
         }
     }

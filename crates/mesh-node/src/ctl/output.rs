@@ -25,9 +25,14 @@ impl Output<'_> {
         self.text("\n")
     }
 
-    /// Text as it is, at once.
+    /// Text as it is; shown at the latest when its line ends.
     pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {
         self.to.write_all(text.as_bytes())?;
         if text.ends_with('\n') { self.to.flush() } else { Ok(()) }
+    }
+
+    /// Shows what was written of a line that has not ended.
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
     }
 }

@@ -5,10 +5,12 @@ mod progress;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
+use std::time::Duration;
 
-use mesh::JsonItem;
+use mesh::{JsonItem, WireMessage};
 use mesh_agents::workflow::{FILE_BYTES_MAX, Loaded, Report, Strictness, load};
-use serde_json::json;
+use mesh_agents::workflows::{CreateRun, Created, RunWorkflow, Workflows};
+use serde_json::{Value, json};
 
 use self::progress::Progress;
 use super::args::RunArgs;
@@ -18,14 +20,12 @@ use super::output::Output;
 
 /// Tasks beyond this are data, and belong into a file that an agent reads.
 const TASK_BYTES_MAX: usize = 1 << 20;
+/// Checking a file and spawning one actor.
+const CREATE_MAX: Duration = Duration::from_secs(10);
 
 pub(super) fn schema(output: &mut Output<'_>) -> Result<(), CtlError> {
     let schema = mesh_agents::workflow::schema();
-    if output.is_json {
-        Ok(output.document(&schema)?)
-    } else {
-        Ok(output.line(&format!("{:#}", json!(schema)))?)
-    }
+    if output.is_json { Ok(output.document(&schema)?) } else { Ok(output.line(&format!("{schema:#}"))?) }
 }
 
 pub(super) fn check(file: &Path, is_strict: bool, output: &mut Output<'_>) -> Result<(), CtlError> {
@@ -34,9 +34,7 @@ pub(super) fn check(file: &Path, is_strict: bool, output: &mut Output<'_>) -> Re
     if output.is_json {
         return Ok(output.document(&json!({ "problems": loaded.warnings.diagnostics() }))?);
     }
-    if !loaded.warnings.is_empty() {
-        output.line(&loaded.warnings.to_string())?;
-    }
+    print_warnings(&loaded, output)?;
     Ok(output.text(&loaded.plan.describe())?)
 }
 
@@ -47,31 +45,49 @@ pub(super) async fn run(mesh: &Connection, args: &RunArgs, output: &mut Output<'
         Some(file) => read(Path::new(file), TASK_BYTES_MAX)?,
         None => args.task.clone(),
     };
-    if !output.is_json && !loaded.warnings.is_empty() {
-        output.line(&loaded.warnings.to_string())?;
+    if !output.is_json {
+        print_warnings(&loaded, output)?;
     }
-    let body = json!({
-        "name": args.file.to_string_lossy(),
-        "text": text,
-        "task": task,
-        "strict": args.strict,
-    });
-    let path = format!("{}/workflows", mesh.node());
-    let mut stream = mesh.stream(&path, "workflow.run.v1", &body.to_string(), args.timeout).await?;
-    let mut progress = Progress::default();
-    while let Some(event) = stream.next().await? {
-        match event {
-            JsonItem::Item(item) if output.is_json => output.line(&item)?,
-            JsonItem::Reply(_) if output.is_json => {}
-            JsonItem::Item(item) => {
-                for line in progress.lines_of(&item, output.paint) {
-                    output.line(&line)?;
+    let create = CreateRun { name: args.file.display().to_string(), text, task, strict: args.strict };
+    let created = create_run(mesh, &create).await?;
+    let mut stream = mesh.stream(&created.path, RunWorkflow::KIND, "{}", args.timeout).await?;
+    let mut progress = Progress::new(&loaded.plan);
+    while let Some(part) = stream.next().await? {
+        match part {
+            JsonItem::Item(event) if output.is_json => output.line(&event)?,
+            JsonItem::Item(event) => progress.take(&event, output)?,
+            JsonItem::Reply(ended) => {
+                progress.end(&ended)?;
+                if output.is_json {
+                    output.line(&format!("{{\"ended\":{ended}}}"))?;
                 }
             }
-            JsonItem::Reply(reply) => progress.finish(&reply, output)?,
         }
     }
-    progress.outcome()
+    progress.finish(output)
+}
+
+async fn create_run(mesh: &Connection, create: &CreateRun) -> Result<Created, CtlError> {
+    let path = format!("{}/{}", mesh.node(), Workflows::NAME);
+    let body = serde_json::to_string(create).expect("texts and a flag are JSON");
+    match mesh.ask(&path, CreateRun::KIND, &body, CREATE_MAX).await {
+        Ok(created) => serde_json::from_str(&created).map_err(|error| {
+            let message = format!("{path} answers in a way that this meshctl does not understand: {error}");
+            Document::own("BAD_REPLY", message).into()
+        }),
+        // A node of another version may know more rules than this program.
+        Err(CtlError::Refused { document, .. }) => {
+            let report =
+                document.details.get("report").and_then(Value::as_str).filter(|report| !report.is_empty());
+            let text = report.map(str::to_owned);
+            Err(CtlError::Refused { document, text })
+        }
+        Err(other) => Err(other),
+    }
+}
+
+fn print_warnings(loaded: &Loaded, output: &mut Output<'_>) -> Result<(), CtlError> {
+    if loaded.warnings.is_empty() { Ok(()) } else { Ok(output.line(&loaded.warnings.to_string())?) }
 }
 
 fn read(file: &Path, bytes_max: usize) -> Result<String, CtlError> {
@@ -94,7 +110,7 @@ fn checked(file: &Path, text: &str, is_strict: bool) -> Result<Loaded, CtlError>
 
 fn refused(report: &Report) -> CtlError {
     let details = json!({ "problems": report.diagnostics() });
-    let message = format!("{} cannot be run", report.file());
-    let document = Document::own("BAD_WORKFLOW", message).with_details(details);
+    let document =
+        Document::own("BAD_WORKFLOW", format!("{} cannot be run", report.file())).with_details(details);
     CtlError::Refused { document: Box::new(document), text: Some(report.to_string()) }
 }

@@ -52,7 +52,10 @@ async fn the_mailbox_of_slow_takes_64_messages_with_luggage() {
 async fn crash_comes_back_more_often_than_actors_usually_do() {
     let node = node().await;
     for _ in 0..8 {
-        assert_eq!(ask(node.mesh(), "alpha/crash", "lab.crash.v1", json!({})).await, Err("STOPPED".to_owned()));
+        assert_eq!(
+            ask(node.mesh(), "alpha/crash", "lab.crash.v1", json!({})).await,
+            Err("STOPPED".to_owned())
+        );
     }
     let answer = ask(node.mesh(), "alpha/crash", "lab.echo.v1", json!({"text": "back"})).await;
     assert_eq!(answer, Ok(json!({"text": "back", "node": "alpha"})));

@@ -226,6 +226,17 @@ fn a_ready_file_is_seen_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_ready_file_of_an_earlier_run_is_forgotten() {
+    let temporary = tempfile::tempdir().unwrap();
+    let path = temporary.path().join("alpha.json");
+    Ready::forget(&path).unwrap();
+    ready("alpha").write(&path).unwrap();
+    Ready::forget(&path).unwrap();
+    assert!(!path.exists());
+    assert!(Ready::forget(temporary.path()).is_err(), "a folder is no ready file");
+}
+
+#[test]
 fn a_ready_file_in_a_missing_folder_is_an_error() {
     let temporary = tempfile::tempdir().unwrap();
     let error = ready("alpha").write(&temporary.path().join("missing/alpha.json")).unwrap_err();

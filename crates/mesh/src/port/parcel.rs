@@ -148,18 +148,23 @@ where
         for _ in 0..max {
             let Some(frame) = parcel.take(kind) else { break };
             let Some(message) = parcel.open::<M>(&frame) else { continue };
-            if let Err(skipped) = cx.enter(parcel.meta(&frame, None)) {
+            let cancel = (frame.correlation != 0).then(Cancel::new);
+            if let Err(skipped) = cx.enter(parcel.meta(&frame, cancel.clone())) {
                 parcel.skip(&frame, skipped);
                 continue;
             }
-            let owed = (frame.correlation != 0).then(|| Owed::new(&parcel.frames, frame.correlation));
+            let mut owed = (frame.correlation != 0).then(|| Owed::new(&parcel.frames, frame.correlation));
             let reply = {
                 let mut handling = pin!(actor.handle(message, cx));
                 match futures::poll!(handling.as_mut()) {
                     Poll::Ready(reply) => reply,
                     Poll::Pending => {
-                        // It may wait for long: its place, and those before it, are free now.
+                        // It may wait for long: its place, and those before it, are free now, and its asker
+                        // may go away meanwhile.
                         parcel.free();
+                        if let (Some(owed), Some(cancel)) = (&mut owed, cancel) {
+                            owed.may_be_cancelled(StreamOut::new(cancel));
+                        }
                         handling.await
                     }
                 }
@@ -197,7 +202,8 @@ where
             return parcel.skip(&frame, skipped);
         }
         let stream = StreamOut::new(cancel);
-        let owed = Owed::streaming(&parcel.frames, frame.correlation, Arc::clone(&stream));
+        let mut owed = Owed::new(&parcel.frames, frame.correlation);
+        owed.may_be_cancelled(Arc::clone(&stream));
         let (items, made) = Items::channel(1);
         let (reply, ()) =
             futures::join!(actor.stream(message, items, cx), send_items(parcel, &frame, &stream, made));
@@ -262,7 +268,8 @@ struct Owed {
     origin: Arc<dyn crate::frames::Origin>,
     path: Arc<str>,
     correlation: u64,
-    is_stream: bool,
+    /// Whether the origin knows that the ask is being handled.
+    is_begun: bool,
     is_paid: bool,
 }
 
@@ -272,18 +279,17 @@ impl Owed {
             origin: Arc::clone(frames.origin()),
             path: Arc::clone(frames.path()),
             correlation,
-            is_stream: false,
+            is_begun: false,
             is_paid: false,
         }
     }
 
-    fn streaming(frames: &Frames, correlation: u64, stream: Arc<StreamOut>) -> Self {
-        if correlation != 0 {
-            frames.origin().begin(correlation, stream);
+    /// Lets the asker withdraw the ask, and grant room to its stream, while the handler runs.
+    fn may_be_cancelled(&mut self, stream: Arc<StreamOut>) {
+        if self.correlation != 0 {
+            self.is_begun = true;
+            self.origin.begin(self.correlation, stream);
         }
-        let mut owed = Self::new(frames, correlation);
-        owed.is_stream = true;
-        owed
     }
 
     fn paid(mut self) {
@@ -293,7 +299,7 @@ impl Owed {
 
 impl Drop for Owed {
     fn drop(&mut self) {
-        if self.is_stream && self.correlation != 0 {
+        if self.is_begun {
             self.origin.end(self.correlation);
         }
         if !self.is_paid {

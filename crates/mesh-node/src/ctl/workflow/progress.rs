@@ -1,173 +1,210 @@
-//! What happens in a run, as lines for people.
+//! What happens in a run, for people: what agents say as they say it, and a line for each stage.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::io;
 
-use mesh_agents::workflow::{Event, ItemError, ItemOutcome, Outcome, StageResult};
-use serde_json::Value;
+use mesh_agents::workflow::{Outcome, Plan};
+use mesh_agents::workflows::{Ended, RunEvent, Tokens};
+use serde_json::json;
+use unicode_width::UnicodeWidthStr;
 
 use super::super::error::{CtlError, Document};
 use super::super::output::Output;
-use super::super::table::{Paint, Tone, printable};
+use super::super::table::{Tone, printable};
+
+/// So much of what each of several agents says is shown; all of it is in the result, or in the events (`--json`).
+const EXCERPT_CHARS_MAX: usize = 240;
+const INDENT: &str = "      ";
 
 /// Follows the events of one run.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
-    stages: BTreeMap<String, Began>,
-    outcome: Option<Outcome>,
+    stages: BTreeMap<String, Stage>,
+    /// Columns of the longest stage's name.
+    width: usize,
+    /// Whether the last line that was written has no end yet.
+    is_mid_line: bool,
+    ended: Option<Ended>,
 }
 
-#[derive(Debug)]
-struct Began {
+#[derive(Debug, Default)]
+struct Stage {
     agent: String,
-    at: Instant,
+    items: u64,
+    /// Where its agents ran, in the order in which they began.
+    nodes: Vec<String>,
+    /// What was said by those whose turn to be shown comes when they have finished.
+    said: BTreeMap<u64, String>,
 }
 
 impl Progress {
-    /// The lines that an event is worth. A node of a later version may send events that this one does not know: they
-    /// are shown as they are.
-    pub(super) fn lines_of(&mut self, item: &str, paint: Paint) -> Vec<String> {
-        match serde_json::from_str::<Event>(item) {
-            Ok(event) => self.lines_of_event(event, paint),
-            Err(_) => vec![paint.text(Tone::Faint, &format!("  · {}", printable(item)))],
+    pub(super) fn new(plan: &Plan) -> Self {
+        let width = plan.stages.iter().map(|stage| printable(&stage.name).width()).max();
+        Self { width: width.unwrap_or_default(), ..Self::default() }
+    }
+
+    /// Shows an event. A node of a later version may send some that this program does not know: they are passed over.
+    pub(super) fn take(&mut self, event: &str, output: &mut Output<'_>) -> io::Result<()> {
+        match serde_json::from_str::<RunEvent>(event) {
+            Ok(event) => self.show(event, output),
+            Err(_) => Ok(()),
         }
     }
 
-    fn lines_of_event(&mut self, event: Event, paint: Paint) -> Vec<String> {
+    fn show(&mut self, event: RunEvent, output: &mut Output<'_>) -> io::Result<()> {
         match event {
-            Event::StageStarted { stage, agent, items } => {
-                let count = if items == 1 { String::new() } else { format!("  {items} items") };
-                let line = format!("  … {}  {}{count}", printable(&stage), printable(&agent));
-                self.stages.insert(stage, Began { agent, at: Instant::now() });
-                vec![paint.text(Tone::Faint, &line)]
+            RunEvent::StageStarted { stage, agent, items } => {
+                let line = format!("  … {}  {}{}", self.padded(&stage), printable(&agent), times(items));
+                self.stages.insert(stage, Stage { agent, items, ..Stage::default() });
+                self.line(Tone::Faint, &line, output)
             }
-            Event::ItemFinished { stage, index, outcome: ItemOutcome::Failed(error) } => {
-                let line =
-                    format!("    ✗ {} item {}: {}", printable(&stage), index + 1, printable(&error.message));
-                vec![paint.text(Tone::Warning, &line)]
+            RunEvent::ItemStarted { stage, node, .. } => {
+                let nodes = &mut self.stages.entry(stage).or_default().nodes;
+                if !nodes.contains(&node) {
+                    nodes.push(node);
+                }
+                Ok(())
             }
-            Event::StageFinished { stage, result } => vec![self.stage_line(&stage, &result, paint)],
-            Event::RunFinished { outcome } => {
-                self.outcome = Some(outcome);
-                Vec::new()
+            RunEvent::ItemText { stage, index, text } => self.said(&stage, index, &text, output),
+            RunEvent::ItemRetried { stage, index, attempt, reason, .. } => {
+                self.stages.entry(stage.clone()).or_default().said.remove(&index);
+                let (stage, reason) = (printable(&stage), printable(&reason));
+                let line = format!("    … {stage} item {}: {reason} → again, attempt {attempt}", index + 1);
+                self.line(Tone::Warning, &line, output)
             }
-            // What begins or ends well is told by its stage.
-            _ => Vec::new(),
+            RunEvent::ItemFinished { stage, index, node, tokens, elapsed_ms, .. } => {
+                let stage = self.stages.entry(stage).or_default();
+                let Some(said) = stage.said.remove(&index) else { return Ok(()) };
+                let head =
+                    format!("    · item {} by {}@{}", index + 1, printable(&stage.agent), printable(&node));
+                self.line(Tone::Plain, &format!("{head}{}", cost(elapsed_ms, tokens)), output)?;
+                self.line(Tone::Faint, &format!("{INDENT}{}", excerpt(&said)), output)
+            }
+            RunEvent::ItemFailed { stage, index, attempts, error, .. } => {
+                self.stages.entry(stage.clone()).or_default().said.remove(&index);
+                let (stage, message) = (printable(&stage), printable(&error.message));
+                let line = format!("    ✗ {stage} item {}: {message} ({attempts} attempts)", index + 1);
+                self.line(Tone::Warning, &line, output)
+            }
+            RunEvent::StageFinished { stage, items, answered, tokens, elapsed_ms, .. } => {
+                let line = self.summary(&stage, items, answered, output);
+                self.line(Tone::Plain, &format!("{line}{}", cost(elapsed_ms, tokens)), output)
+            }
+            // The reply that follows says more.
+            _ => Ok(()),
         }
     }
 
-    fn stage_line(&self, stage: &str, result: &StageResult, paint: Paint) -> String {
-        let (items, answered) = (result.items.len(), result.answers().count());
-        let mark = if answered == items {
-            paint.text(Tone::Good, "✓")
-        } else if answered > 0 {
-            paint.text(Tone::Warning, "✓")
-        } else {
-            paint.text(Tone::Bad, "✗")
-        };
-        let count = if items == 1 { String::new() } else { format!("  {answered} of {items} items") };
-        let (agent, took) = match self.stages.get(stage) {
-            Some(began) => (printable(&began.agent), format!("  {:.1} s", began.at.elapsed().as_secs_f64())),
-            None => Default::default(),
-        };
-        format!("  {mark} {}  {agent}{count}{took}", printable(stage))
+    /// One agent at work is read along; of several, each is shown when it has finished.
+    fn said(&mut self, stage: &str, index: u64, text: &str, output: &mut Output<'_>) -> io::Result<()> {
+        let Some(known) = self.stages.get_mut(stage) else { return Ok(()) };
+        if known.items > 1 {
+            let said = known.said.entry(index).or_default();
+            // A little more than is shown, so that it is known to be cut.
+            said.extend(text.chars().take((EXCERPT_CHARS_MAX + 1).saturating_sub(said.chars().count())));
+            return Ok(());
+        }
+        for piece in text.split_inclusive('\n') {
+            if !self.is_mid_line {
+                output.text(INDENT)?;
+            }
+            output.text(&output.paint.text(Tone::Faint, &printable(piece.trim_end_matches(['\r', '\n']))))?;
+            self.is_mid_line = !piece.ends_with('\n');
+            if !self.is_mid_line {
+                output.text("\n")?;
+            }
+        }
+        output.flush()
     }
 
-    /// Prints the result of the run.
-    pub(super) fn finish(&mut self, reply: &str, output: &mut Output<'_>) -> Result<(), CtlError> {
-        if let Ok(outcome) = serde_json::from_str::<Outcome>(reply) {
-            self.outcome = Some(outcome);
+    /// `  ✓ execution  executor@beta, executor@gamma ×3`
+    fn summary(&self, stage: &str, items: u64, answered: u64, output: &Output<'_>) -> String {
+        let (mark, tone) = match answered {
+            all if all == items => ("✓", Tone::Good),
+            0 => ("✗", Tone::Bad),
+            _ => ("✓", Tone::Warning),
+        };
+        let none = Stage::default();
+        let known = self.stages.get(stage).unwrap_or(&none);
+        let agents: Vec<String> = known
+            .nodes
+            .iter()
+            .map(|node| format!("{}@{}", printable(&known.agent), printable(node)))
+            .collect();
+        let part = if answered == items { String::new() } else { format!("  {answered} of {items} items") };
+        let mark = output.paint.text(tone, mark);
+        format!("  {mark} {}  {}{}{part}", self.padded(stage), agents.join(", "), times(items))
+    }
+
+    fn line(&mut self, tone: Tone, line: &str, output: &mut Output<'_>) -> io::Result<()> {
+        if std::mem::take(&mut self.is_mid_line) {
+            output.text("\n")?;
         }
-        if let Some(Outcome::Completed { result }) = &self.outcome {
-            let text: Vec<String> = result.lines().map(printable).collect();
-            output.line(&format!("\n{}", text.join("\n")))?;
-        }
+        output.line(&output.paint.text(tone, line))
+    }
+
+    fn padded(&self, stage: &str) -> String {
+        let name = printable(stage);
+        let padding = self.width.saturating_sub(name.width());
+        name + &" ".repeat(padding)
+    }
+
+    /// Takes the run's reply.
+    pub(super) fn end(&mut self, reply: &str) -> Result<(), CtlError> {
+        let ended = serde_json::from_str(reply).map_err(|error| {
+            let message = format!("the run ended in a way that this meshctl does not understand: {error}");
+            CtlError::from(Document::own("BAD_REPLY", message))
+        })?;
+        self.ended = Some(ended);
         Ok(())
     }
 
-    /// Whether the run did what it had to.
-    pub(super) fn outcome(self) -> Result<(), CtlError> {
-        let failed = |code: &str, message: String, details: Value| {
-            Err(Document { details, may_have_run: true, ..Document::own(code, message) }.into())
+    /// Prints the result; an error says why there is none.
+    pub(super) fn finish(mut self, output: &mut Output<'_>) -> Result<(), CtlError> {
+        let failed = |code: &str, message: String| {
+            let document = Document::own(code, message);
+            Err(CtlError::from(Document { may_have_run: true, ..document }))
         };
-        match self.outcome {
-            Some(Outcome::Completed { .. }) => Ok(()),
-            Some(Outcome::Failed { stage, code, error }) => {
-                let ItemError { message, .. } = &error;
-                failed(
-                    &code,
-                    format!("stage {stage} got nothing: {message}"),
-                    serde_json::json!({ "error": error }),
-                )
+        match self.ended.take().map(|ended| ended.outcome) {
+            Some(Outcome::Completed { .. }) if output.is_json => Ok(()),
+            Some(Outcome::Completed { result }) => {
+                self.line(Tone::Plain, "", output)?;
+                result.lines().try_for_each(|line| output.line(&printable(line)))?;
+                Ok(())
             }
-            Some(Outcome::Cancelled { reason }) => failed("CANCELLED", reason, Value::Null),
-            _ => failed("NO_OUTCOME", "the run ended without saying how".to_owned(), Value::Null),
+            Some(Outcome::Failed { stage, code, error }) => {
+                let document = Document::own(&code, format!("stage {stage} got nothing: {}", error.message));
+                let document = document.with_details(json!({ "stage": stage, "error": error }));
+                Err(Document { may_have_run: true, ..document }.into())
+            }
+            Some(Outcome::Cancelled { reason }) => failed("CANCELLED", reason),
+            Some(_) => {
+                failed("UNKNOWN_OUTCOME", "the run ended in a way that this meshctl does not know".to_owned())
+            }
+            None => failed("NO_OUTCOME", "the run ended without saying how".to_owned()),
         }
+    }
+}
+
+fn times(items: u64) -> String {
+    if items == 1 { String::new() } else { format!(" ×{items}") }
+}
+
+fn cost(elapsed_ms: u64, tokens: Tokens) -> String {
+    let Tokens { input, output } = tokens;
+    // No server counts to zero; one that does not count says nothing.
+    let tokens = if input + output == 0 { String::new() } else { format!("  {} tok", input + output) };
+    format!("  {}.{} s{tokens}", elapsed_ms / 1000, elapsed_ms % 1000 / 100)
+}
+
+/// The beginning of a text, on one line.
+fn excerpt(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(EXCERPT_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", printable(&line[..end])),
+        None => printable(&line),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn lines(events: &[Value]) -> (Vec<String>, Progress) {
-        let mut progress = Progress::default();
-        let lines = events.iter().flat_map(|event| progress.lines_of(&event.to_string(), Paint(false))).collect();
-        (lines, progress)
-    }
-
-    fn code(progress: Progress) -> String {
-        match progress.outcome() {
-            Err(CtlError::Refused { document, .. }) => document.code,
-            other => panic!("{other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_run_is_told_stage_by_stage() {
-        let item = |answer: &str| json!({"input": "i", "outcome": {"answered": answer}});
-        let failed = json!({"failed": {"code": "TIMEOUT", "message": "no answer within 2m"}});
-        let (lines, progress) = lines(&[
-            json!({"stage_started": {"stage": "work", "agent": "executor", "items": 2}}),
-            json!({"item_started": {"stage": "work", "index": 0}}),
-            json!({"item_finished": {"stage": "work", "index": 1, "outcome": failed}}),
-            json!({"stage_finished": {"stage": "work", "result": {"items": [item("a"), {"input": "j", "outcome": failed}]}}}),
-            json!({"run_finished": {"outcome": {"completed": {"result": "done"}}}}),
-        ]);
-        insta::assert_snapshot!(lines.join("\n"), @r"
-          … work  executor  2 items
-            ✗ work item 2: no answer within 2m
-          ✓ work  executor  1 of 2 items  0.0 s
-        ");
-        assert!(progress.outcome().is_ok());
-    }
-
-    #[test]
-    fn an_event_of_a_later_version_is_shown_as_it_is() {
-        assert_eq!(lines(&[json!({"agent_moved": "beta"})]).0, ["  · {\"agent_moved\":\"beta\"}"]);
-    }
-
-    #[test]
-    fn a_run_that_failed_says_in_which_stage() {
-        let outcome = json!({"failed": {"stage": "work", "code": "STAGE_WORK_FAILED", "error": {"code": "TIMEOUT", "message": "m"}}});
-        let (_, progress) = lines(&[json!({"run_finished": {"outcome": outcome}})]);
-        assert_eq!(code(progress), "STAGE_WORK_FAILED");
-    }
-
-    #[test]
-    fn a_run_without_an_end_is_no_success() {
-        assert_eq!(code(Progress::default()), "NO_OUTCOME");
-    }
-
-    #[test]
-    fn the_reply_tells_how_the_run_ended_and_its_result_is_printed() {
-        let mut text = Vec::new();
-        let mut output = Output { is_json: false, paint: Paint(false), to: &mut text };
-        let mut progress = Progress::default();
-        progress.finish(&json!({"completed": {"result": "one\ntwo\u{1b}[2J"}}).to_string(), &mut output).unwrap();
-        assert!(progress.outcome().is_ok());
-        assert_eq!(String::from_utf8(text).unwrap(), "\none\ntwo\\u{1b}[2J\n");
-    }
-}
+mod tests;

@@ -1,0 +1,161 @@
+use mesh_agents::workflow::{Strictness, load};
+use serde_json::Value;
+
+use super::super::super::table::Paint;
+use super::*;
+
+const FILE: &str = r#"
+version: "1.0"
+agents:
+  planner: {system_prompt: x}
+  executor: {system_prompt: x}
+workflow:
+  type: pipeline
+  stages:
+    - {name: plan, agent: planner}
+    - {name: execution, agent: executor, input: plan, parallel: true}
+"#;
+
+struct Shown {
+    text: String,
+    result: Result<(), CtlError>,
+}
+
+fn shown(events: &[Value], ended: Option<Value>) -> Shown {
+    let mut text = Vec::new();
+    let mut output = Output { is_json: false, paint: Paint(false), to: &mut text };
+    let mut progress = Progress::new(&load("f.yaml", FILE, Strictness::Strict).unwrap().plan);
+    for event in events {
+        progress.take(&event.to_string(), &mut output).unwrap();
+    }
+    if let Some(ended) = ended {
+        progress.end(&ended.to_string()).unwrap();
+    }
+    let result = progress.finish(&mut output);
+    Shown { text: String::from_utf8(text).unwrap(), result }
+}
+
+fn ended(outcome: &Value) -> Option<Value> {
+    Some(json!({"outcome": outcome, "tokens": {"input": 1, "output": 2}, "elapsed_ms": 10}))
+}
+
+fn code(shown: Shown) -> String {
+    match shown.result {
+        Err(CtlError::Refused { document, .. }) => document.code,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn text(stage: &str, index: u64, text: &str) -> Value {
+    json!({"item_text": {"stage": stage, "index": index, "text": text}})
+}
+
+fn started(stage: &str, index: u64, node: &str, attempt: u32) -> Value {
+    json!({"item_started": {"stage": stage, "index": index, "agent": "a/b", "node": node, "attempt": attempt}})
+}
+
+fn item_finished(index: u64, node: &str) -> Value {
+    json!({"item_finished": {
+        "stage": "execution", "index": index, "node": node, "attempt": 1, "model": "m", "is_cut": false,
+        "tokens": {"input": 30, "output": 10}, "elapsed_ms": 940,
+    }})
+}
+
+fn stage_finished(stage: &str, items: u64, answered: u64) -> Value {
+    json!({"stage_finished": {
+        "stage": stage, "items": items, "answered": answered, "text": "t", "is_text_cut": false,
+        "tokens": {"input": 400, "output": 12}, "elapsed_ms": 1234,
+    }})
+}
+
+#[test]
+fn a_run_is_told_as_it_goes() {
+    let error = json!({"code": "TIMEOUT", "message": "no answer within 2m"});
+    let shown = shown(
+        &[
+            json!({"stage_started": {"stage": "plan", "agent": "planner", "items": 1}}),
+            started("plan", 0, "alpha", 1),
+            text("plan", 0, "1. boil\n2. "),
+            text("plan", 0, "pour"),
+            stage_finished("plan", 1, 1),
+            json!({"stage_started": {"stage": "execution", "agent": "executor", "items": 3}}),
+            started("execution", 0, "beta", 1),
+            started("execution", 1, "gamma", 1),
+            text("execution", 1, "lost"),
+            json!({"item_retried": {"stage": "execution", "index": 1, "attempt": 2, "reason": "node gamma is down", "pause_ms": 0}}),
+            started("execution", 1, "beta", 2),
+            text("execution", 0, "the water\n"),
+            text("execution", 0, "boils"),
+            item_finished(0, "beta"),
+            text("execution", 1, "a cup"),
+            item_finished(1, "beta"),
+            json!({"item_failed": {"stage": "execution", "index": 2, "attempts": 3, "error": error, "elapsed_ms": 9}}),
+            stage_finished("execution", 3, 2),
+            json!({"run_finished": {"outcome": "completed", "tokens": {"input": 1, "output": 1}, "elapsed_ms": 9}}),
+        ],
+        ended(&json!({"completed": {"result": "tea\nis ready"}})),
+    );
+    assert!(shown.result.is_ok());
+    insta::assert_snapshot!(shown.text, @r"
+      … plan       planner
+          1. boil
+          2. pour
+      ✓ plan       planner@alpha  1.2 s  412 tok
+      … execution  executor ×3
+        … execution item 2: node gamma is down → again, attempt 2
+        · item 1 by executor@beta  0.9 s  40 tok
+          the water boils
+        · item 2 by executor@beta  0.9 s  40 tok
+          a cup
+        ✗ execution item 3: no answer within 2m (3 attempts)
+      ✓ execution  executor@beta, executor@gamma ×3  2 of 3 items  1.2 s  412 tok
+
+    tea
+    is ready
+    ");
+}
+
+#[test]
+fn what_agents_say_cannot_command_the_terminal() {
+    let shown = shown(
+        &[
+            json!({"stage_started": {"stage": "plan", "agent": "planner", "items": 1}}),
+            text("plan", 0, "a\u{1b}[2Jb\rc\n"),
+        ],
+        ended(&json!({"completed": {"result": "d\u{1b}[2Je"}})),
+    );
+    assert!(!shown.text.contains(['\u{1b}', '\r']), "{:?}", shown.text);
+}
+
+#[test]
+fn a_long_answer_of_one_of_several_is_cut() {
+    let shown = shown(
+        &[
+            json!({"stage_started": {"stage": "execution", "agent": "executor", "items": 2}}),
+            text("execution", 0, &"x".repeat(200)),
+            text("execution", 0, &"y".repeat(200)),
+            item_finished(0, "beta"),
+        ],
+        ended(&json!({"completed": {"result": ""}})),
+    );
+    assert!(shown.text.contains(&format!("{}{}…\n", "x".repeat(200), "y".repeat(40))), "{}", shown.text);
+}
+
+#[test]
+fn an_event_of_a_later_version_is_passed_over() {
+    let shown = shown(&[json!({"agent_moved": "beta"})], ended(&json!({"completed": {"result": "r"}})));
+    assert_eq!(shown.text, "\nr\n");
+}
+
+#[test]
+fn a_run_that_failed_says_in_which_stage() {
+    let error = json!({"code": "TIMEOUT", "message": "m"});
+    let failed = json!({"failed": {"stage": "plan", "code": "STAGE_PLAN_FAILED", "error": error}});
+    assert_eq!(code(shown(&[], ended(&failed))), "STAGE_PLAN_FAILED");
+    assert_eq!(code(shown(&[], ended(&json!({"cancelled": {"reason": "r"}})))), "CANCELLED");
+}
+
+#[test]
+fn a_run_without_an_end_is_no_success() {
+    assert_eq!(code(shown(&[], None)), "NO_OUTCOME");
+}
