@@ -1,4 +1,4 @@
-//! Three stages that measure a tree of Rust sources, as plain functions: no actor, no network.
+//! Three stages that measure a tree of Rust sources: plain functions, and an actor around them ([`Analyst`]).
 //!
 //! ```text
 //! SourceFile --parse--> ParsedFile --measure--> FileMeasure …all files… --report--> Report
@@ -25,6 +25,7 @@ mod measure;
 mod parse;
 mod report;
 mod source;
+mod stages;
 
 pub use error::AnalysisError;
 pub use lines::Lines;
@@ -32,3 +33,4 @@ pub use measure::{FileMeasure, FunctionMeasure, measure};
 pub use parse::{FunctionSpan, ParsedFile, parse};
 pub use report::{Offender, Report, report};
 pub use source::{FILE_BYTES_MAX, FILES_MAX, SourceFile, rust_files};
+pub use stages::{Analyst, Measure, Parse, Summarize};

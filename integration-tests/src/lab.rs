@@ -65,13 +65,27 @@ impl Lab {
         self.start_with(name, &["--join", seed.addr()])
     }
 
+    /// Starts a node that is a program of its own, joined to the mesh of `seed`, and waits until it answers messages.
+    ///
+    /// # Panics
+    /// As [`Lab::start`].
+    #[must_use]
+    pub fn join_own(&self, program: &Path, name: &str, seed: &Node) -> Node {
+        let mut command = quiet(program);
+        command.args(["--name", name, "--state"]).arg(self.state());
+        self.start_command(command, name, &["--join", seed.addr()])
+    }
+
     fn start_with(&self, name: &str, args: &[&str]) -> Node {
+        self.start_command(self.node_command(name), name, args)
+    }
+
+    fn start_command(&self, mut command: Command, name: &str, args: &[&str]) -> Node {
         let ready = self.path(&format!("{name}.json"));
         // The file of an earlier run of this node would be believed.
         if ready.exists() {
             fs::remove_file(&ready).expect("the lab's folder can be written");
         }
-        let mut command = self.node_command(name);
         command.args(["--listen", "127.0.0.1:0"]).arg("--ready-file").arg(&ready).args(args);
         Node::when_ready(name, self.run(&mut command, name), &ready)
     }

@@ -46,8 +46,8 @@ pub(crate) struct Seat<A: Actor> {
 
 /// One incarnation of an actor.
 pub(crate) struct Incarnation<A: Actor> {
-    /// None before it is made and after it is gone. It is gone before the task tells its end, so that two
-    /// incarnations never exist at once.
+    /// None before it is made and after it is gone. After a crash it is gone before the supervisor hears of it, so
+    /// that two incarnations never exist at once.
     actor: Option<A>,
     cx: Context<A>,
     hand: VecDeque<Entry<A>>,

@@ -2,13 +2,13 @@
 //!
 //! ```text
 //!   ActorRef, Recipient ──ask, tell──► Mailbox: bounded, outlives a crash
-//!                                         │ rings the bell, at most once
+//!                                         │ rings the bell, once for each rest
 //!                                         ▼
 //!   System ──supervises──► ractor's task ─┴─ takes a batch ──► Handler<M>::handle
 //! ```
 //!
-//! ractor gives the task, its lifecycle, links and signals. Its queue has no bound and dies with its actor, so it
-//! carries only a doorbell. The mailbox is ours: what is reserved and what is queued never exceed its bound
+//! ractor gives the task, its lifecycle, links and signals. Its queue has no bound and dies with its actor, so no
+//! message of ours ever lies in it. The mailbox is ours: what is reserved and what is queued never exceed its bound
 //! together, whoever sends, and an actor that was restarted goes on with the next message.
 //!
 //! ```

@@ -92,11 +92,6 @@ impl<R: Send + 'static> Reply<R> {
         }
     }
 
-    /// Whether the asker went away.
-    pub fn is_unwanted(&self) -> bool {
-        self.call.as_ref().is_some_and(|call| call.unwanted.is_set())
-    }
-
     fn answer(mut self, answer: Result<R, AskError>) {
         if let Some(call) = self.call.take() {
             call.answer(answer);

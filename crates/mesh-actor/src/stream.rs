@@ -93,8 +93,14 @@ impl<M: Streaming> Recipient<Open<M>> {
     /// Asks for a sequence of items.
     pub fn stream(&self, message: M) -> ReplyStream<M> {
         let (items, reader) = Items::channel(ITEMS);
-        let asking = Asking::Unsent { to: Arc::clone(self.deliver()), open: Open { message, items } };
-        ReplyStream { reader, asking, timeout: STREAM_TIMEOUT }
+        ReplyStream {
+            to: Arc::clone(self.deliver()),
+            unsent: Some(Open { message, items }),
+            reader,
+            asked: None,
+            answer: None,
+            timeout: STREAM_TIMEOUT,
+        }
     }
 }
 
@@ -104,16 +110,12 @@ impl<M: Streaming> Recipient<Open<M>> {
 /// Dropping it withdraws the message, and the handler's next item fails.
 #[must_use = "a stream is not asked for until it is read"]
 pub struct ReplyStream<M: Streaming> {
+    to: Arc<dyn Deliver<Open<M>>>,
+    unsent: Option<Open<M>>,
     reader: mpsc::Receiver<M::Item>,
-    asking: Asking<M>,
+    asked: Option<Pin<Box<AskFuture<Open<M>>>>>,
+    answer: Option<Result<M::Reply, AskError>>,
     timeout: Duration,
-}
-
-enum Asking<M: Streaming> {
-    Unsent { to: Arc<dyn Deliver<Open<M>>>, open: Open<M> },
-    Sent(Pin<Box<AskFuture<Open<M>>>>),
-    Answered(Result<M::Reply, AskError>),
-    Gone,
 }
 
 impl<M: Streaming> ReplyStream<M> {
@@ -128,15 +130,19 @@ impl<M: Streaming> ReplyStream<M> {
     /// # Cancel safety
     /// Cancel safe: no item is lost.
     pub async fn next(&mut self) -> Option<M::Item> {
-        self.send();
-        if let Asking::Sent(reply) = &mut self.asking {
+        if let Some(open) = self.unsent.take() {
+            let ask = Ask::new(&*self.to, open).timeout(self.timeout);
+            self.asked = Some(Box::pin(ask.into_future()));
+        }
+        if let Some(asked) = &mut self.asked {
             tokio::select! {
                 biased;
                 Some(item) = self.reader.recv() => return Some(item),
-                answer = reply => self.asking = Asking::Answered(answer),
+                answer = asked => self.answer = Some(answer),
             }
+            self.asked = None;
         }
-        if matches!(self.asking, Asking::Answered(Err(_))) {
+        if matches!(self.answer, Some(Err(_))) {
             // An error ends the stream here: its handler may go on for a while.
             self.reader.close();
         }
@@ -152,20 +158,7 @@ impl<M: Streaming> ReplyStream<M> {
     /// Dropping it withdraws the message.
     pub async fn finish(mut self) -> Result<M::Reply, AskError> {
         while self.next().await.is_some() {}
-        match self.asking {
-            Asking::Answered(answer) => answer,
-            Asking::Sent(reply) => reply.await,
-            Asking::Unsent { .. } | Asking::Gone => unreachable!("`next` has sent the message"),
-        }
-    }
-
-    fn send(&mut self) {
-        if matches!(self.asking, Asking::Unsent { .. })
-            && let Asking::Unsent { to, open } = std::mem::replace(&mut self.asking, Asking::Gone)
-        {
-            let asking = Ask::new(&*to, open).timeout(self.timeout);
-            self.asking = Asking::Sent(Box::pin(asking.into_future()));
-        }
+        self.answer.expect("the items end after the answer")
     }
 }
 

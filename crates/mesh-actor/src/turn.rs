@@ -38,7 +38,7 @@ impl Turn {
         *self = Self { in_a_row: self.in_a_row + 1, is_fresh: !has_waited, ..Self::default() };
     }
 
-    /// A time that is at most a turn old.
+    /// A time that is at most a turn old: what comes before it is surely over.
     pub(crate) fn now(&mut self) -> Instant {
         *self.now.get_or_insert_with(Instant::now)
     }
@@ -48,11 +48,16 @@ impl Turn {
         self.is_fresh
     }
 
-    /// Forgets the time: the handler waited for something.
+    /// The handler waited for something, and its neighbours had their turn.
     pub(crate) fn has_waited(&mut self) {
+        self.forget_time();
+        self.in_a_row = 0;
+    }
+
+    /// Some time may have passed.
+    pub(crate) fn forget_time(&mut self) {
         self.now = None;
         self.is_fresh = false;
-        self.in_a_row = 0;
     }
 
     /// Messages that may still run in this turn.

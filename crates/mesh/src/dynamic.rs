@@ -209,7 +209,7 @@ async fn send(
     waiter: Option<Waiter>,
     until: Instant,
 ) -> Result<Sent, AskError> {
-    match mesh.shared().place(request.path)? {
+    match mesh.shared().place_soon(request.path).await? {
         Place::There(session) => {
             let channel = session.channel(request.path);
             let unreachable = || session.unreachable(false);

@@ -30,8 +30,8 @@ pub(crate) struct Membership {
     state: Mutex<State>,
     /// Rung when somebody may have to be dialled.
     changed: Notify,
-    /// Rung when peers have told of members.
-    told: Notify,
+    /// Rung when peers have told of members, or were connected.
+    pub(crate) told: Notify,
 }
 
 struct State {
@@ -89,6 +89,11 @@ impl Membership {
     /// The node that owns a published name.
     pub(crate) fn owner(&self, name: &str) -> Option<NodeId> {
         self.state.lock().directory.owner(name)
+    }
+
+    /// Whether the member of this name is taken for alive.
+    pub(crate) fn is_alive(&self, node: &str) -> bool {
+        self.state.lock().roster.by_name(node).is_some_and(|row| row.state == MemberState::Alive)
     }
 
     /// The connection to the node of this name.

@@ -68,7 +68,7 @@ impl Route {
             return Ok(Way::There(channel, place));
         }
         let path = self.path.to_string();
-        match self.mesh.shared().place(&path)? {
+        match self.mesh.shared().place_soon(&path).await? {
             Place::Here(port) => {
                 let known = || port.kinds().into_iter().map(|kind| kind.name).collect();
                 let unknown =

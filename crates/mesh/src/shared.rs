@@ -10,9 +10,12 @@ use parking_lot::{Mutex, RwLock};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, OnceLock},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
-use tokio::runtime::Handle;
+use tokio::{
+    runtime::Handle,
+    time::{Instant, timeout_at},
+};
 
 mod reclaimer;
 
@@ -26,6 +29,9 @@ pub(crate) struct Me {
     pub(crate) boot: Boot,
     pub(crate) cluster: Arc<str>,
 }
+
+/// How long a message waits for the connection to a member that is alive: 1 s. Of two that have just met, one dials.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where messages for a path go from here.
 pub(crate) enum Place {
@@ -94,6 +100,26 @@ impl Shared {
             None => {
                 let owner = membership.owner(parsed.name()).ok_or_else(|| no_such_actor(path))?;
                 membership.session_of(owner).map(Place::There)
+            }
+        }
+    }
+
+    /// As [`Shared::place`], but waits a moment for the connection to a member that is alive and was only just met.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn place_soon(&self, path: &str) -> Result<Place, AskError> {
+        let end = Instant::now() + CONNECT_PATIENCE;
+        loop {
+            let told = self.membership().map(|membership| membership.told.notified());
+            let placed = self.place(path);
+            match (placed, told) {
+                (Err(AskError::Unreachable { node, may_have_run }), Some(told)) => {
+                    let is_alive = self.membership().is_some_and(|membership| membership.is_alive(&node));
+                    if !is_alive || timeout_at(end, told).await.is_err() {
+                        return Err(AskError::Unreachable { node, may_have_run });
+                    }
+                }
+                (placed, _) => return placed,
             }
         }
     }

@@ -1,10 +1,11 @@
 use std::ops::AddAssign;
 
 use proc_macro2::{TokenStream, TokenTree};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Lines by what is on them; each line is counted once.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Lines {
     /// Lines with a token on them, and those inside of a literal that spans several.
     pub code: usize,

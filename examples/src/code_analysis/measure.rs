@@ -1,4 +1,5 @@
 use proc_macro2::TokenStream;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use syn::ImplItemFn;
 
@@ -6,7 +7,7 @@ use super::complexity::complexity;
 use super::{AnalysisError, FunctionSpan, Lines, ParsedFile};
 
 /// The figures of one file: the second stage's output.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileMeasure {
     /// As in [`super::SourceFile`].
     pub path: String,
@@ -17,7 +18,7 @@ pub struct FileMeasure {
 }
 
 /// The figures of one function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionMeasure {
     /// As in [`FunctionSpan`].
     pub name: String,

@@ -1,5 +1,6 @@
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
@@ -7,7 +8,7 @@ use syn::visit::{self, Visit};
 use super::{AnalysisError, SourceFile};
 
 /// A file and where its functions are: the first stage's output.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ParsedFile {
     /// As in [`SourceFile`].
     pub path: String,
@@ -18,7 +19,7 @@ pub struct ParsedFile {
 }
 
 /// Where a function is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FunctionSpan {
     /// `name`, or `Type::name`.
     pub name: String,

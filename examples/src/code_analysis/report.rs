@@ -1,12 +1,13 @@
 use std::cmp::Reverse;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{FileMeasure, FunctionMeasure, Lines};
 
 /// The whole tree in one table: the third stage's output. Its `Display` is for people.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Report {
     /// How many files were measured.
     pub files: usize,
@@ -21,7 +22,7 @@ pub struct Report {
 }
 
 /// A function, and where to find it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Offender {
     /// The file.
     pub path: String,

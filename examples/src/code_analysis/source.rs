@@ -1,6 +1,7 @@
 use std::path::Path;
 use std::{fs, io};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::AnalysisError;
@@ -11,7 +12,7 @@ pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub const FILES_MAX: usize = 10_000;
 
 /// A file of Rust: the first stage's input.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SourceFile {
     /// Its path from the root of the tree, with `/` between the parts.
     pub path: String,

@@ -2,7 +2,8 @@
 
 use std::process::Command;
 
-use integration_tests::{example, workspace};
+use integration_tests::{Lab, example, workspace};
+use serde_json::json;
 
 /// Runs an example in the project's folder to its end, and gives what it printed.
 fn output(name: &str, args: &[&str]) -> String {
@@ -30,4 +31,22 @@ fn code_analysis_measures_a_folder() {
 
 ";
     assert_eq!(output("code_analysis", &["examples/fixtures"]), expected);
+}
+
+#[test]
+fn an_agent_in_a_binary_of_its_own_is_spawned_and_asked_from_any_node() {
+    let lab = Lab::new();
+    let alpha = lab.start("alpha");
+    let own = example("own_agent");
+    let beta = lab.join_own(&own, "beta", &alpha);
+    let _gamma = lab.join_own(&own, "gamma", &beta);
+    for (node, greeting) in [("beta", "Good day"), ("gamma", "Hullo")] {
+        let args = json!({ "greeting": greeting }).to_string();
+        lab.ctl(&alpha).json(&["actor", "spawn", node, "greeter", "polite", "--args", &args]);
+        let path = format!("{node}/polite");
+        let reply = lab.ctl(&alpha).json(&["ask", &path, "greeter.greet.v1", r#"{"name":"Ada"}"#]);
+        assert_eq!(reply, json!(format!("{greeting}, Ada!")));
+    }
+    let refused = lab.ctl(&beta).refused(&["actor", "spawn", "alpha", "greeter", "polite", "--args", "{}"]);
+    assert_eq!(refused["code"], "UNKNOWN_KIND", "alpha does not register it: {refused}");
 }

@@ -99,7 +99,7 @@ impl<'a, A: Actor> Hand<'a, A> {
         if remaining > 0 {
             let max = cx.turn().left() as usize;
             parcel.open_run(max, actor, cx).await;
-            cx.turn().has_waited();
+            cx.turn().forget_time();
         }
         if cx.turn().taken() == taken {
             cx.turn().count_one();

@@ -5,6 +5,7 @@ mod actors;
 mod asking;
 mod bounds;
 mod control;
+mod fairness;
 mod overflow;
 mod parcels;
 mod placement;

@@ -89,6 +89,20 @@ async fn a_parcel_larger_than_a_turn_is_opened_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn parcels_do_not_starve_the_neighbours() {
+    let system = system();
+    let spec = ActorSpec::new("a").mailbox(10_000);
+    let (actor, log) = recorder(&system, spec);
+    let (neighbour, _) = recorder(&system, ActorSpec::new("neighbour"));
+    neighbour.ask(Note(0)).await.unwrap();
+    push(&actor, 20..5_000);
+    push(&actor, 5_000..10_000);
+    neighbour.ask(Note(1)).await.unwrap();
+    let meanwhile = log.lock().len();
+    assert!(meanwhile > 0 && meanwhile < 5_000, "{meanwhile} were handled before the neighbour had its turn");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_inside_a_parcel_loses_one_message() {
     let system = system();
     let (actor, log) = recorder(&system, ActorSpec::new("a"));

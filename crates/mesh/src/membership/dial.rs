@@ -31,6 +31,14 @@ pub enum JoinFailure {
         /// What the resolver said.
         reason: String,
     },
+    /// Nothing came back before the join's time was up.
+    #[error("{seed} did not answer within {waited:?}")]
+    Silent {
+        /// The seed as it was given.
+        seed: String,
+        /// How long the join may take.
+        waited: Duration,
+    },
     /// No connection.
     #[error("{error}")]
     Connect {
@@ -52,7 +60,7 @@ impl JoinFailure {
             Self::Connect { error } => {
                 matches!(error, ConnectError::Certificate { .. } | ConnectError::Protocol { .. })
             }
-            Self::Unresolved { .. } | Self::Hello { .. } => false,
+            Self::Unresolved { .. } | Self::Silent { .. } | Self::Hello { .. } => false,
         }
     }
 }
@@ -85,8 +93,7 @@ pub(crate) async fn join(
     }
     if failures.is_empty() {
         let late = |seed: &String| {
-            let reason = "the address did not answer".to_owned();
-            (seed.clone(), JoinFailure::Unresolved { seed: seed.clone(), reason })
+            (seed.clone(), JoinFailure::Silent { seed: seed.clone(), waited: config.join_timeout })
         };
         failures = config.seeds.iter().map(late).collect();
     }

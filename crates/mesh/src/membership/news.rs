@@ -54,6 +54,7 @@ impl Membership {
             session.control(&Control::Published(part.to_vec()));
         }
         drop(state);
+        self.told.notify_waiters();
         if let Some(rival) = rival.filter(|rival| !Arc::ptr_eq(rival, session)) {
             retire(&rival);
         }
