@@ -12,13 +12,17 @@
 
 mod args;
 mod call;
+mod form;
 mod message;
 mod prompt;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh::{Actor, ActorSpec, Context, Items, Kinds, Restart, SpawnContext, Spawnable, StartError, StreamHandler, WireActor};
+use mesh::{
+    Actor, ActorSpec, Context, Items, Kinds, Restart, SpawnContext, Spawnable, StartError, StreamHandler,
+    WireActor,
+};
 
 pub use args::AgentArgs;
 pub use message::{Answer, Refusal, Said, Work};
@@ -72,7 +76,12 @@ impl WireActor for Agent {
 }
 
 impl StreamHandler<Work> for Agent {
-    async fn stream(&mut self, work: Work, items: Items<Said>, cx: &mut Context<Self>) -> Result<Answer, Refusal> {
+    async fn stream(
+        &mut self,
+        work: Work,
+        items: Items<Said>,
+        cx: &mut Context<Self>,
+    ) -> Result<Answer, Refusal> {
         self.idle = None;
         if self.args.once {
             cx.stop();

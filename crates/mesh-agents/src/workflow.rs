@@ -52,6 +52,7 @@ mod diagnostic;
 mod fields;
 mod file;
 mod plan;
+mod quote;
 mod read;
 mod render;
 mod run;
@@ -62,8 +63,9 @@ mod tree;
 
 pub use diagnostic::{Diagnostic, Report, Severity};
 pub use fields::Strictness;
-pub use file::{Interval, WorkflowType, schema};
+pub use file::{Interval, Quote, WorkflowType, schema};
 pub use plan::{Agent, Checkpoints, Input, Plan, Stage};
+pub use quote::Choices;
 pub use run::{Event, Item, ItemError, ItemOutcome, ItemResult, Outcome, Run, StageResult};
 pub use split::split;
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use mesh_agents::workflow::{FILE_BYTES_MAX, Input, Loaded, Report, Strictness, load, schema};
+use mesh_agents::workflow::{FILE_BYTES_MAX, Input, Loaded, Quote, Report, Strictness, load, schema};
 use proptest::prelude::*;
 
 fn text(name: &str) -> String {
@@ -117,7 +117,7 @@ fn every_key_reaches_the_plan() {
     assert!(warnings.is_empty(), "{warnings}");
     insta::assert_snapshot!("every_key_described", plan.describe());
 
-    let [planner, executor] = plan.agents.as_slice() else { panic!("{:?}", plan.agents) };
+    let [planner, executor, _quoter] = plan.agents.as_slice() else { panic!("{:?}", plan.agents) };
     assert_eq!((planner.role.as_deref(), executor.role.as_deref()), (Some("Planner"), Some("Executor")));
     assert_eq!(executor.model.as_deref(), Some("small"), "merged from the anchor");
     assert_eq!(planner.system_prompt.as_deref(), Some("Break the task down.\n"));
@@ -129,6 +129,8 @@ fn every_key_reaches_the_plan() {
     assert_eq!((left.parallel, left.max_concurrent, left.timeout), (true, 5, Duration::from_secs(90)));
     let labels: Vec<(&str, &str)> = left.place.iter().map(|(label, value)| (&**label, &**value)).collect();
     assert_eq!(labels, [("gpu", "true"), ("zone", "north")]);
+    let quotes: Vec<Option<Quote>> = plan.stages.iter().map(|stage| stage.quote).collect();
+    assert_eq!(quotes, [None, None, None, Some(Quote::Input), None]);
     assert_eq!(plan.checkpoints, None, "they are not enabled");
 }
 

@@ -42,7 +42,8 @@ fn an_agent_in_a_binary_of_its_own_is_spawned_and_asked_from_any_node() {
     let _gamma = lab.join_own(&own, "gamma", &beta);
     for (node, greeting) in [("beta", "Good day"), ("gamma", "Hullo")] {
         let args = json!({ "greeting": greeting }).to_string();
-        lab.ctl(&alpha).json(&["actor", "spawn", node, "greeter", "polite", "--args", &args]);
+        let spawned = lab.ctl(&alpha).json(&["actor", "spawn", node, "greeter", "polite", "--args", &args]);
+        assert_eq!(spawned, json!({ "path": format!("{node}/polite") }));
         let path = format!("{node}/polite");
         let reply = lab.ctl(&alpha).json(&["ask", &path, "greeter.greet.v1", r#"{"name":"Ada"}"#]);
         assert_eq!(reply, json!(format!("{greeting}, Ada!")));

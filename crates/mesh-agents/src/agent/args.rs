@@ -24,6 +24,9 @@ pub struct AgentArgs {
     pub temperature: Option<f64>,
     /// A JSON Schema, as text, of every answer. An answer that is no JSON is refused then.
     pub output_schema: Option<String>,
+    /// The only answers, word for word; there may be several of them with `prefers_list`. Empty, the answer is free;
+    /// otherwise `output_schema` has no effect.
+    pub choices: Vec<String>,
     /// Whether to ask for a JSON list of steps, where there is no `output_schema`. It is a wish: an answer in prose is
     /// taken as it is.
     pub prefers_list: bool,
@@ -70,7 +73,10 @@ mod tests {
         assert_eq!(plain().check(), Ok(()));
         assert!(problem(&AgentArgs { max_tokens: Some(0), ..plain() }).starts_with("max_tokens"));
         assert!(problem(&AgentArgs { temperature: Some(f64::NAN), ..plain() }).starts_with("temperature"));
-        assert!(problem(&AgentArgs { output_schema: Some("{".to_owned()), ..plain() }).starts_with("output_schema"));
+        assert!(
+            problem(&AgentArgs { output_schema: Some("{".to_owned()), ..plain() })
+                .starts_with("output_schema")
+        );
     }
 
     #[test]

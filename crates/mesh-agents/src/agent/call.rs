@@ -8,6 +8,7 @@ use mesh_models::{Collected, FinishReason, ModelEvent, ModelStream};
 use tokio::time::{Instant, timeout_at};
 
 use super::args::AgentArgs;
+use super::form::Form;
 use super::message::{Answer, Refusal, Said, Work};
 use super::prompt;
 use crate::models::Models;
@@ -25,20 +26,20 @@ pub(super) async fn answer(
     deadline: Option<Instant>,
 ) -> Result<Answer, Refusal> {
     let began = Instant::now();
-    let request = prompt::request(models, args, &work.input, deadline)
-        .map_err(|reason| Refusal::new("MODEL_MISCONFIGURED", reason, Retry::Never))?;
+    let form = Form::of(args).map_err(|reason| Refusal::new("MODEL_MISCONFIGURED", reason, Retry::Never))?;
+    let request = prompt::request(models, args, &form, &work.input, deadline);
     tracing::debug!(agent = args.name, attempt = work.attempt, "model is asked");
     let calls = async {
         let stream = models.provider().stream(request).await?;
         collect(stream, items).await
     };
     let collected = match deadline {
-        Some(deadline) => {
-            timeout_at(deadline, calls).await.unwrap_or_else(|_| Err(Refusal::late(deadline.duration_since(began))))
-        }
+        Some(deadline) => timeout_at(deadline, calls)
+            .await
+            .unwrap_or_else(|_| Err(Refusal::late(deadline.duration_since(began)))),
         None => calls.await,
     };
-    let answer = collected.and_then(|collected| checked(collected, args, began.elapsed()));
+    let answer = collected.and_then(|collected| checked(&collected, &form, began.elapsed()));
     if let Err(refusal) = &answer {
         tracing::debug!(agent = args.name, code = refusal.code, "model gave no answer");
     }
@@ -73,22 +74,20 @@ async fn say(items: &Items<Said>, said: Said) -> Result<(), Refusal> {
     items.send(said).await.map_err(|_closed| Refusal::cancelled())
 }
 
-fn checked(collected: Collected, args: &AgentArgs, elapsed: Duration) -> Result<Answer, Refusal> {
+fn checked(collected: &Collected, form: &Form, elapsed: Duration) -> Result<Answer, Refusal> {
     let is_cut = collected.reason == Some(FinishReason::Length);
     if collected.reason == Some(FinishReason::Refused) {
         return Err(Refusal::new("MODEL_DECLINED", "the model declined to answer", Retry::Never));
     }
     if collected.text.trim().is_empty() {
-        let message = if is_cut { "the token limit left no room for an answer" } else { "the model said nothing" };
+        let message =
+            if is_cut { "the token limit left no room for an answer" } else { "the model said nothing" };
         return Err(Refusal::new("NO_ANSWER", message, Retry::Backoff));
     }
-    if args.output_schema.is_some() {
-        let parsed = collected.json::<serde::de::IgnoredAny>();
-        parsed.map_err(|error| Refusal::new("BAD_OUTPUT", error.to_string(), Retry::Backoff))?;
-    }
+    let text = form.read(collected).map_err(|reason| Refusal::new("BAD_OUTPUT", reason, Retry::Backoff))?;
     Ok(Answer {
-        text: collected.text,
-        model: collected.model,
+        text,
+        model: collected.model.clone(),
         is_cut,
         input_tokens: collected.usage.input,
         output_tokens: collected.usage.output,

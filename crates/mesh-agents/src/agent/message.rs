@@ -111,7 +111,11 @@ impl Refusal {
 
     /// The asker's deadline has passed.
     pub(super) fn late(after: Duration) -> Self {
-        Self::new("TIMEOUT", format!("no answer within {}", humantime::format_duration(rounded(after))), Retry::Never)
+        Self::new(
+            "TIMEOUT",
+            format!("no answer within {}", humantime::format_duration(rounded(after))),
+            Retry::Never,
+        )
     }
 }
 

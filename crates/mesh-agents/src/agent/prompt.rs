@@ -1,39 +1,34 @@
 //! What the model is told.
 
-use mesh_models::{ChatRequest, JsonSchema};
-use serde_json::json;
+use mesh_models::ChatRequest;
 use tokio::time::Instant;
 
 use super::args::AgentArgs;
+use super::form::Form;
 use crate::models::Models;
 
-/// Steps that a list has at most. Small models do not know when to stop.
-const STEPS_MAX: u32 = 5;
-
 /// The request for one piece of work.
-///
-/// # Errors
-/// What is wrong with the agent's arguments.
 pub(super) fn request(
     models: &Models,
     args: &AgentArgs,
+    form: &Form,
     input: &str,
     deadline: Option<Instant>,
-) -> Result<ChatRequest, String> {
+) -> ChatRequest {
     let mut request = ChatRequest::user(input);
     request.model = models.choose(args.model.as_deref());
     request.system = system(args);
     request.max_tokens = args.max_tokens;
     request.temperature = args.temperature.map(narrowed);
     request.deadline = deadline;
-    request.response_schema = match args.schema()? {
-        Some(schema) => Some(JsonSchema::new("answer", schema)),
-        None => args.prefers_list.then(list),
-    };
-    Ok(request)
+    request.response_schema = form.schema();
+    request
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "from 0 to 2, where a hundredth more or less makes no difference")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "from 0 to 2, where a hundredth more or less makes no difference"
+)]
 fn narrowed(temperature: f64) -> f32 {
     temperature as f32
 }
@@ -48,27 +43,16 @@ fn system(args: &AgentArgs) -> Option<String> {
     }
 }
 
-/// A list that every provider takes: an object at the top, closed, all of it required.
-fn list() -> JsonSchema {
-    JsonSchema::new(
-        "steps",
-        json!({
-            "type": "object",
-            "properties": {
-                "steps": { "type": "array", "items": { "type": "string" }, "minItems": 1, "maxItems": STEPS_MAX }
-            },
-            "required": ["steps"],
-            "additionalProperties": false
-        }),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn args(role: Option<&str>, prompt: Option<&str>) -> AgentArgs {
-        AgentArgs { role: role.map(str::to_owned), system_prompt: prompt.map(str::to_owned), ..AgentArgs::default() }
+        AgentArgs {
+            role: role.map(str::to_owned),
+            system_prompt: prompt.map(str::to_owned),
+            ..AgentArgs::default()
+        }
     }
 
     #[test]

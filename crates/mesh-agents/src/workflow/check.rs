@@ -28,6 +28,7 @@ pub(super) fn file(file: &File, findings: &mut Findings) -> Option<Plan> {
     let stages = workflow.stages.as_ref()?;
     let inputs = inputs::resolve(stages, findings);
     concurrency(stages, findings);
+    quotes(file, stages, findings);
 
     let agents: Option<Vec<Arc<Agent>>> =
         file.agents.as_ref().map(|entries| entries.iter().map(|entry| Arc::new(agent(entry))).collect());
@@ -61,6 +62,7 @@ pub(super) fn file(file: &File, findings: &mut Findings) -> Option<Plan> {
                     false => 1,
                 },
                 timeout: entry.timeout.as_ref().map_or(TIMEOUT, |timeout| timeout.value),
+                quote: entry.quote.as_ref().map(|quote| quote.value),
                 place: place(entry),
             })
         })
@@ -149,6 +151,21 @@ fn concurrency(stages: &[StageEntry], findings: &mut Findings) {
             let message = format!("`max_concurrent` has no effect: {} is not parallel", stage_title(stage));
             findings
                 .push(Diagnostic::warning(most.span, message).label("add `parallel: true`, or remove this"));
+        }
+    }
+}
+
+/// What is quoted has the form of what it is quoted from.
+fn quotes(file: &File, stages: &[StageEntry], findings: &mut Findings) {
+    let has_schema = |name: &At<String>| {
+        let named = file.agents.iter().flatten().find(|agent| agent.name.value == name.value);
+        named.is_some_and(|agent| agent.output_schema.is_some())
+    };
+    for stage in stages.iter().filter(|stage| stage.agent.as_ref().is_some_and(has_schema)) {
+        if let Some(quote) = &stage.quote {
+            let message =
+                format!("{} quotes, so the `output_schema` of its agent has no effect", stage_title(stage));
+            findings.push(Diagnostic::warning(quote.span, message));
         }
     }
 }

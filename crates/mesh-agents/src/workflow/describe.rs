@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::file::WorkflowType;
+use super::file::{Quote, WorkflowType};
 use super::plan::{Input, Plan, Stage};
 
 pub(super) fn plan(plan: &Plan) -> String {
@@ -70,6 +70,13 @@ fn work(stage: &Stage) -> String {
     let mut text = format!("{}: {} ({model})", stage.name, agent.name);
     if stage.parallel {
         let _ = write!(text, ", split into items, {} at once", stage.max_concurrent);
+    }
+    if let Some(quote) = stage.quote {
+        text.push_str(match quote {
+            Quote::Headings => ", quotes a heading of the task",
+            Quote::Section => ", quotes a sentence of the section that it is given",
+            Quote::Input => ", quotes a sentence of its input",
+        });
     }
     for (label, value) in &stage.place {
         let _ = write!(text, ", on {label}={value}");

@@ -114,9 +114,26 @@ pub(super) struct StageEntry {
     /// How long one item may take, from its start to its answer, as in "30s" or "2m". "2m" when left out.
     #[schemars(with = "Option<String>")]
     pub(super) timeout: Option<At<Duration>>,
+    /// What the answer is taken from, word for word: the `headings` of the task, the `section` of the task that the
+    /// input names, or the `input` itself. The task is Markdown with a question above its first heading; the model is
+    /// shown the question and what it can choose from. Left out, the answer is free.
+    pub(super) quote: Option<At<Quote>>,
     /// The labels that a node must carry to run this stage's agents. Left out, any node does.
     #[schemars(schema_with = "labels")]
     pub(super) place: Option<Vec<(At<String>, String)>>,
+}
+
+/// What an answer is taken from, word for word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub enum Quote {
+    /// The headings of the task.
+    Headings,
+    /// The sentences in that section of the task whose heading the input is.
+    Section,
+    /// What the input quotes, if it comes from a stage that quotes; otherwise its sentences, those below headings if it
+    /// has any.
+    Input,
 }
 
 /// What is saved so that a run can be resumed.
@@ -156,6 +173,11 @@ impl Choice for WorkflowType {
         ("pipeline", Self::Pipeline),
         ("graph", Self::Graph),
     ];
+}
+
+impl Choice for Quote {
+    const KNOWN: &'static [(&'static str, Self)] =
+        &[("headings", Self::Headings), ("section", Self::Section), ("input", Self::Input)];
 }
 
 impl Choice for Interval {

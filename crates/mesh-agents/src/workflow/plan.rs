@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::describe;
-use super::file::{Interval, WorkflowType};
+use super::file::{Interval, Quote, WorkflowType};
 
 /// What a run walks through.
 ///
@@ -68,11 +68,20 @@ pub struct Stage {
     pub max_concurrent: u32,
     /// How long one item may take, from its start to its answer; 2 minutes by default.
     pub timeout: Duration,
+    /// What the answer is taken from, word for word; nothing means that it is free.
+    pub quote: Option<Quote>,
     /// The labels that a node must carry to run this stage's agents; empty means any node.
     pub place: BTreeMap<String, String>,
 }
 
 impl Stage {
+    /// Whether the answer to this stage's item is split into the items of a later stage. (The answers to several items
+    /// are not split: each is an item.)
+    pub(crate) fn is_split(&self, plan: &Plan) -> bool {
+        let takes = |input| matches!(input, Input::Stage(nth) if plan.stages[nth].name == self.name);
+        !self.parallel && plan.stages.iter().any(|stage| stage.parallel && takes(stage.input))
+    }
+
     /// The error code of a run that failed in this stage: `STAGE_<NAME>_FAILED`, in capitals, with `_` for what is
     /// no letter or digit.
     pub fn failure_code(&self) -> String {

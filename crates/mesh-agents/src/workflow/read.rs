@@ -107,6 +107,7 @@ fn stage(nth: usize, node: &Node, findings: &mut Findings) -> Option<StageEntry>
         parallel: fields.flag("parallel"),
         max_concurrent: fields.count("max_concurrent", "no item would ever start; leave it out for 5"),
         timeout: fields.duration("timeout"),
+        quote: fields.choice("quote"),
         place: place(&mut fields),
     };
     fields.close();

@@ -22,6 +22,7 @@ pub use result::{ItemOutcome, ItemResult, StageResult};
 
 use super::file::WorkflowType;
 use super::plan::{Input, Plan, Stage};
+use super::quote::{self, Choices, Document, unique};
 use super::split::split;
 
 /// The most items of one stage. A model that writes a longer list has lost its way.
@@ -36,6 +37,8 @@ const ITEMS_MAX: usize = 1_000;
 pub struct Run {
     plan: Arc<Plan>,
     task: Arc<str>,
+    /// The task as stages quote it; empty if none does.
+    document: Document,
     stages: Vec<Progress>,
     events: VecDeque<Event>,
     outcome: Option<Outcome>,
@@ -51,6 +54,8 @@ pub struct Item {
     pub index: usize,
     /// What the agent is to work on.
     pub input: Arc<str>,
+    /// What it may answer.
+    pub choices: Choices,
 }
 
 #[derive(Debug)]
@@ -80,7 +85,10 @@ impl Run {
     pub fn new(plan: impl Into<Arc<Plan>>, task: impl Into<Arc<str>>) -> Self {
         let plan = plan.into();
         let stages = plan.stages.iter().map(|_| Progress::Waiting).collect();
-        let mut run = Self { plan, task: task.into(), stages, events: VecDeque::new(), outcome: None };
+        let task = task.into();
+        let quotes = plan.stages.iter().any(|stage| stage.quote.is_some());
+        let document = if quotes { Document::of(&task) } else { Document::default() };
+        let mut run = Self { plan, task, document, stages, events: VecDeque::new(), outcome: None };
         run.advance();
         run
     }
@@ -110,7 +118,11 @@ impl Run {
         items.in_flight += 1;
         let input = Arc::clone(&items.slots[index].input);
         self.events.push_back(Event::ItemStarted { stage: self.name(nth), index });
-        Some(Item { stage: nth, index, input })
+        let (input, choices) = match self.plan.stages[nth].quote {
+            Some(quote) => quote::view(quote, &self.document, &input, self.quotes(nth)),
+            None => (input, Choices::Free),
+        };
+        Some(Item { stage: nth, index, input, choices })
     }
 
     /// Takes the answer of an item in flight, or why there is none.
@@ -236,6 +248,21 @@ impl Run {
             None if stage.parallel => split(&self.task).into_iter().map(Arc::from).collect(),
             None => vec![Arc::clone(&self.task)],
         }
+    }
+
+    /// The quotes that a stage takes, without those that were not found; nothing if it takes anything else.
+    fn quotes(&self, nth: usize) -> Option<Vec<String>> {
+        let stage = &self.plan.stages[nth];
+        let Input::Stage(giver) = stage.input else { return None };
+        let quotes = &self.plan.stages[giver];
+        if stage.parallel || quotes.quote.is_none() {
+            return None;
+        }
+        let given = self.result(giver)?;
+        Some(match quotes.is_split(&self.plan) {
+            true => unique(given.answers().flat_map(split)),
+            false => unique(given.answers().map(str::to_owned)),
+        })
     }
 
     fn complete(&mut self, nth: usize) {

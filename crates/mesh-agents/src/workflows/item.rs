@@ -12,7 +12,7 @@ use super::name;
 use super::placement::{Lease, Placement};
 use super::retry::{Failure, Verdict};
 use crate::agent::{Agent, AgentArgs, Answer, Said, Work};
-use crate::workflow::{Input, Item, ItemError, Plan, Stage};
+use crate::workflow::{Choices, Item, ItemError, Plan, Stage};
 
 /// How long the end of a crashed agent may take, before its own end after a minute is relied on.
 const STOP_MAX: Duration = Duration::from_secs(1);
@@ -65,8 +65,10 @@ pub(super) async fn work(around: Arc<Around>, item: Item, events: mpsc::Sender<R
     let limit = around.plan.stages[item.stage].timeout;
     let (stage, index) = (item.stage, item.index);
     let deadline = began + limit;
-    let mut effort = Effort { around, item, events, deadline, attempt: 1, avoid: Vec::new(), unfit: Vec::new() };
-    let late = || ItemError::new("TIMEOUT", format!("no answer within {}", humantime::format_duration(limit)));
+    let mut effort =
+        Effort { around, item, events, deadline, attempt: 1, avoid: Vec::new(), unfit: Vec::new() };
+    let late =
+        || ItemError::new("TIMEOUT", format!("no answer within {}", humantime::format_duration(limit)));
     let answer = match timeout_at(deadline, effort.attempts()).await {
         // The agent and the ask know the same deadline, and either may be the first to notice.
         Ok(Err(error)) if error.code == "TIMEOUT" => Err(late()),
@@ -78,6 +80,9 @@ pub(super) async fn work(around: Arc<Around>, item: Item, events: mpsc::Sender<R
 
 impl Effort {
     async fn attempts(&mut self) -> Result<Answered, ItemError> {
+        if let Choices::Nothing(error) = &self.item.choices {
+            return Err(error.clone());
+        }
         loop {
             let lease = self.choose()?;
             let failure = match self.attempt(&lease).await {
@@ -100,7 +105,13 @@ impl Effort {
             };
             self.attempt += 1;
             let reason = failure.error().message;
-            tracing::info!(run = self.around.run, node, attempt = self.attempt, reason, "item is tried again");
+            tracing::info!(
+                run = self.around.run,
+                node,
+                attempt = self.attempt,
+                reason,
+                "item is tried again"
+            );
             let (stage, index) = self.place();
             let pause_ms = crate::millis(pause);
             self.tell(RunEvent::ItemRetried { stage, index, attempt: self.attempt, reason, pause_ms }).await;
@@ -120,7 +131,8 @@ impl Effort {
         let stage = self.stage();
         let name = name::agent(&around.run, &stage.agent.name, &stage.name, self.item.index, self.attempt);
         let args = serde_json::to_string(&self.args()).expect("arguments are texts and numbers");
-        let path = around.mesh.spawn_kind(lease.node(), Agent::KIND, &name, &args).await.map_err(Failure::Mesh)?;
+        let path =
+            around.mesh.spawn_kind(lease.node(), Agent::KIND, &name, &args).await.map_err(Failure::Mesh)?;
         let (stage, index) = self.place();
         let (agent, node) = (path.clone(), lease.node().to_owned());
         self.tell(RunEvent::ItemStarted { stage, index, agent, node, attempt: self.attempt }).await;
@@ -134,7 +146,8 @@ impl Effort {
 
     async fn ask(&self, path: &str) -> Result<Answer, Failure> {
         let bad = |error: mesh::InvalidPath| AskError::BadPath { reason: error.to_string() };
-        let agent = self.around.mesh.stream_recipient::<Work>(path).map_err(|error| Failure::Mesh(bad(error)))?;
+        let agent =
+            self.around.mesh.stream_recipient::<Work>(path).map_err(|error| Failure::Mesh(bad(error)))?;
         let work = Work { input: self.item.input.to_string(), attempt: self.attempt };
         let left = self.deadline.saturating_duration_since(Instant::now());
         let mut stream = agent.stream(work).timeout(left);
@@ -149,6 +162,10 @@ impl Effort {
 
     fn args(&self) -> AgentArgs {
         let agent = &self.stage().agent;
+        let choices = match &self.item.choices {
+            Choices::OneOf(choices) => choices.clone(),
+            Choices::Free | Choices::Nothing(_) => Vec::new(),
+        };
         AgentArgs {
             name: agent.name.clone(),
             role: agent.role.clone(),
@@ -157,7 +174,8 @@ impl Effort {
             max_tokens: agent.max_tokens,
             temperature: agent.temperature,
             output_schema: agent.output_schema.as_ref().map(ToString::to_string),
-            prefers_list: is_split(&self.around.plan, self.item.stage),
+            prefers_list: self.stage().is_split(&self.around.plan),
+            choices,
             once: true,
         }
     }
@@ -174,11 +192,4 @@ impl Effort {
         // Without a reader the run is about to be dropped, and this item with it.
         drop(self.events.send(event).await);
     }
-}
-
-/// Whether the stage's answer is split into the items of a later stage. (The answers of several items are not split:
-/// each is an item.)
-fn is_split(plan: &Plan, nth: usize) -> bool {
-    let takes = |stage: &Stage| stage.parallel && stage.input == Input::Stage(nth);
-    !plan.stages[nth].parallel && plan.stages.iter().any(takes)
 }

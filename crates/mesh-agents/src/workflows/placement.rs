@@ -92,7 +92,8 @@ fn reason(members: &[MemberInfo], place: &BTreeMap<String, String>, unfit: &[Str
         members.iter().filter(|member| member.state == "alive").map(|member| member.name.as_str()).collect();
     alive.sort_unstable();
     let labels: Vec<String> = place.iter().map(|(label, value)| format!("{label}={value}")).collect();
-    let wanted = if labels.is_empty() { "an agent".to_owned() } else { format!("an agent on {}", labels.join(",")) };
+    let wanted =
+        if labels.is_empty() { "an agent".to_owned() } else { format!("an agent on {}", labels.join(",")) };
     let mut reason = format!("no node can run {wanted}; alive are: {}", alive.join(", "));
     if !unfit.is_empty() {
         reason.push_str(&format!("; without agents or model: {}", unfit.join(", ")));

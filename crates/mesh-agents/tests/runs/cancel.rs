@@ -30,6 +30,17 @@ async fn a_reader_that_goes_takes_the_run_its_agents_and_their_model_calls_along
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_dies_with_its_node_leaves_no_agent_behind_elsewhere() {
+    let script = Script::new(|_| Act::Hang);
+    let mut cluster = Cluster::three(&script).await;
+    let reading = tokio::spawn(read(cluster.start(PARALLEL, "- a\n- b\n- c").await));
+    eventually("three calls", || script.open() == 3).await;
+    cluster.kill("alpha");
+    cluster.quiet().await;
+    reading.abort();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_run_that_nobody_starts_ends_after_a_minute() {
     let script = Script::new(|_| Act::say("never asked"));
     let cluster = Cluster::three(&script).await;

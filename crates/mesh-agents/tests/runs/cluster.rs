@@ -7,7 +7,7 @@ use mesh::{Authority, MemoryNetwork, Mesh, Node, NodeConfig, ReplyStream, Runtim
 use mesh_agents::workflow::Outcome;
 use mesh_agents::workflows::{CreateRun, Created, Ended, Refused, RunEvent, RunWorkflow, Workflows};
 use mesh_agents::{Agent, Models};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use crate::script::Script;
 
@@ -44,14 +44,19 @@ impl Cluster {
 
     /// A node with labels; without a script it has no model.
     pub(crate) async fn add(&mut self, name: &str, labels: &[(&str, &str)], script: Option<&Script>) {
+        let models = script.map(|script| Models::new(Arc::new(script.on(name))));
+        self.add_with(name, labels, models).await;
+    }
+
+    pub(crate) async fn add_with(&mut self, name: &str, labels: &[(&str, &str)], models: Option<Models>) {
         let peer_id = self.authority.issue_node(name).unwrap().peer_id().clone();
         let endpoint = self.network.endpoint(peer_id.clone());
         let seeds = self.nodes.iter().map(|node| node.local_addr().to_string()).collect();
         let labels = labels.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect();
         let config = NodeConfig { seeds, labels, ..NodeConfig::default() };
         let mut builder = Node::builder(config).register::<Agent>(Agent::KIND);
-        if let Some(script) = script {
-            builder = builder.extension(Arc::new(Models::new(Arc::new(script.on(name)))));
+        if let Some(models) = models {
+            builder = builder.extension(Arc::new(models));
         }
         let node = builder.start_on(endpoint, peer_id, Runtimes::current()).await.unwrap();
         Workflows::publish(node.mesh()).unwrap();
@@ -109,7 +114,7 @@ impl Cluster {
                 return;
             }
             assert!(Instant::now() < end, "still there: {left:?}");
-            sleep(Duration::from_millis(10)).await;
+            tokio::task::yield_now().await;
         }
     }
 }
@@ -147,7 +152,7 @@ pub(crate) async fn eventually(what: &str, ready: impl Fn() -> bool) {
     let end = Instant::now() + LIMIT;
     while !ready() {
         assert!(Instant::now() < end, "{what} did not come");
-        sleep(Duration::from_millis(10)).await;
+        tokio::task::yield_now().await;
     }
 }
 

@@ -37,10 +37,10 @@ async fn one_failing_item_does_not_stop_its_siblings_and_the_result_says_so() {
     });
     let cluster = Cluster::three(&script).await;
     let told = cluster.run(PARALLEL, "- a\n- b\n- c").await;
-    let expected = "## item 1: a\n\na\n\n## item 2: b\n\nfailed: the model server answered 400: no\n\n## item 3: c\n\nc";
+    let expected =
+        "## item 1: a\n\na\n\n## item 2: b\n\nfailed: the model server answered 400: no\n\n## item 3: c\n\nc";
     assert_eq!(told.result(), expected);
-    let is_failure =
-        |event: &RunEvent| matches!(event, RunEvent::ItemFailed { index: 1, attempts: 1, .. });
+    let is_failure = |event: &RunEvent| matches!(event, RunEvent::ItemFailed { index: 1, attempts: 1, .. });
     assert!(told.events.iter().any(is_failure), "{:?}", told.events);
 }
 
@@ -69,7 +69,10 @@ async fn an_agent_that_crashes_is_replaced_at_most_twice() {
     let cluster = Cluster::three(&script).await;
     let told = cluster.run(SINGLE, "boom").await;
     let Outcome::Failed { stage, code, error } = &told.ended.outcome else { panic!("{told:?}") };
-    assert_eq!((stage.as_str(), code.as_str(), error.code.as_str()), ("work", "STAGE_WORK_FAILED", "STOPPED"));
+    assert_eq!(
+        (stage.as_str(), code.as_str(), error.code.as_str()),
+        ("work", "STAGE_WORK_FAILED", "STOPPED")
+    );
     let nodes: Vec<&str> = told.starts("work").into_iter().map(|(_, _, node)| node).collect();
     assert_eq!(nodes, ["alpha", "beta", "gamma"], "each attempt is on another node");
     cluster.quiet().await;
@@ -95,7 +98,9 @@ async fn a_model_that_wants_more_time_than_the_stage_has_is_not_waited_for() {
     let cluster = Cluster::three(&script).await;
     let told = cluster.run(SINGLE, "hello").await;
     assert!(told.ended.elapsed_ms < 1_000, "{told:?}");
-    assert!(matches!(&told.ended.outcome, Outcome::Failed { error, .. } if error.code == "MODEL_RATE_LIMITED"));
+    assert!(
+        matches!(&told.ended.outcome, Outcome::Failed { error, .. } if error.code == "MODEL_RATE_LIMITED")
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -117,7 +122,10 @@ async fn an_answer_that_is_no_json_is_asked_for_again_where_a_schema_was_given()
     let script = Script::new(|_| Act::say("sure, here it is"));
     let cluster = Cluster::three(&script).await;
     let told = cluster.run(&text, "hello").await;
-    assert!(matches!(&told.ended.outcome, Outcome::Failed { error, .. } if error.code == "BAD_OUTPUT"), "{told:?}");
+    assert!(
+        matches!(&told.ended.outcome, Outcome::Failed { error, .. } if error.code == "BAD_OUTPUT"),
+        "{told:?}"
+    );
     assert_eq!(script.calls().len(), 3);
 }
 

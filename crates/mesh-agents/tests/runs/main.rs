@@ -6,6 +6,8 @@ mod script;
 
 mod cancel;
 mod failures;
+mod outside;
 mod placement;
+mod quote;
 mod seed;
 mod spread;

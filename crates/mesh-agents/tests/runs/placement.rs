@@ -73,7 +73,10 @@ async fn a_file_with_mistakes_is_refused_with_its_report_before_anything_runs() 
     let script = Script::new(|_| Act::say("never asked"));
     let cluster = Cluster::three(&script).await;
     let refused = cluster.create(&on("{}").replace("agent: worker", "agent: werker"), "a").await.unwrap_err();
-    assert_eq!((refused.code.as_str(), refused.message.as_str()), ("BAD_WORKFLOW", "test.yaml cannot be run"));
+    assert_eq!(
+        (refused.code.as_str(), refused.message.as_str()),
+        ("BAD_WORKFLOW", "test.yaml cannot be run")
+    );
     assert!(refused.report.contains("did you mean `worker`"), "{}", refused.report);
     assert!(matches!(&refused.diagnostics[..], [problem] if problem.severity == "error"));
     assert!(cluster.actors_of_runs().await.is_empty());

@@ -107,7 +107,7 @@ impl Provider for Scripted {
                 Act::Fail(error) => return Err(open.end(error)),
                 Act::Panic => panic!("as the script says"),
             };
-            Ok(ModelStream::new(answer(open, format!("{model}-exactly"), pause, text)))
+            Ok(ModelStream::new(answer(open, format!("{model}-exactly"), pause, &text)))
         })
     }
 }
@@ -117,8 +117,8 @@ fn answer(
     open: Open,
     model: String,
     pause: Duration,
-    text: String,
-) -> impl futures::Stream<Item = Result<ModelEvent, ModelError>> + Send + 'static {
+    text: &str,
+) -> impl futures::Stream<Item = Result<ModelEvent, ModelError>> + Send + 'static + use<> {
     let middle = text.floor_char_boundary(text.len() / 2);
     let (first, last) = (text[..middle].to_owned(), text[middle..].to_owned());
     let usage = Usage::new(10, text.split_whitespace().count() as u64);

@@ -70,7 +70,8 @@ async fn the_reader_is_told_each_step_with_the_model_the_tokens_and_the_time() {
     assert!(matches!(work[0], RunEvent::StageStarted { agent, items: 2, .. } if agent == "worker"));
     let text: String = work.iter().filter_map(|event| text_of(event, 0)).collect();
     assert_eq!(text, "one two three");
-    let finished = work.iter().find(|event| matches!(event, RunEvent::ItemFinished { index: 0, .. })).unwrap();
+    let finished =
+        work.iter().find(|event| matches!(event, RunEvent::ItemFinished { index: 0, .. })).unwrap();
     let RunEvent::ItemFinished { model, tokens, attempt, elapsed_ms, .. } = finished else { unreachable!() };
     assert_eq!((model.as_str(), tokens.input, tokens.output, *attempt), ("small-exactly", 10, 3, 1));
     assert!((1_000..2_000).contains(elapsed_ms), "{elapsed_ms}");
@@ -78,7 +79,9 @@ async fn the_reader_is_told_each_step_with_the_model_the_tokens_and_the_time() {
         panic!("{work:?}");
     };
     assert_eq!((tokens.input, tokens.output), (20, 6));
-    assert!(matches!(told.events.last(), Some(RunEvent::RunFinished { outcome, .. }) if outcome == "completed"));
+    assert!(
+        matches!(told.events.last(), Some(RunEvent::RunFinished { outcome, .. }) if outcome == "completed")
+    );
     assert_eq!(told.ended.tokens.input, 30);
 }
 
