@@ -13,6 +13,11 @@
 //! Without `input`, the task. Otherwise the `output` of a stage above, or that stage's name, or its name and
 //! `_results`. With `parallel: true` the input is [`split`] into items.
 //!
+//! # What a stage may answer
+//! Anything, unless it has `quote`: then one of the headings of the task, one of the sentences of a section of the task,
+//! or one of the sentences of its input, word for word. A stage whose answer is split may choose up to three.
+//! [`Item::choices`] has what can be chosen.
+//!
 //! # What a stage gives
 //! The answer of its agent. A parallel stage of several items gives one numbered section for each item, in the
 //! order of the input ([`StageResult::text`]); if the next stage is parallel as well, it gets one item for each answer.

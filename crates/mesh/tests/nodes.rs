@@ -100,13 +100,13 @@ impl WireActor for Tester {
 
 /// Where a scenario's nodes live.
 enum Cluster {
-    Quic(Authority),
+    Quic(Box<Authority>),
     Memory(MemoryNetwork),
 }
 
 impl Cluster {
     fn quic() -> Self {
-        Self::Quic(Authority::create("test").unwrap())
+        Self::Quic(Box::new(Authority::create("test").unwrap()))
     }
 
     fn memory() -> Self {

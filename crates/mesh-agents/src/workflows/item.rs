@@ -17,6 +17,9 @@ use crate::workflow::{Choices, Item, ItemError, Plan, Stage};
 /// How long the end of a crashed agent may take, before its own end after a minute is relied on.
 const STOP_MAX: Duration = Duration::from_secs(1);
 
+/// The longest that an item is waited for, whatever its stage says: 365 days. Sums of times stay in their range so.
+const FOREVER: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// What all items of a run have in common.
 #[derive(Debug)]
 pub(super) struct Around {
@@ -62,7 +65,7 @@ pub(super) struct Answered {
 /// Works on an item until it has its answer, has failed for good, or its stage's time for one item is over.
 pub(super) async fn work(around: Arc<Around>, item: Item, events: mpsc::Sender<RunEvent>) -> Finished {
     let began = Instant::now();
-    let limit = around.plan.stages[item.stage].timeout;
+    let limit = around.plan.stages[item.stage].timeout.min(FOREVER);
     let (stage, index) = (item.stage, item.index);
     let deadline = began + limit;
     let mut effort =
@@ -91,6 +94,7 @@ impl Effort {
             };
             let node = lease.node().to_owned();
             drop(lease);
+            let left = self.deadline.saturating_duration_since(Instant::now());
             let pause = match failure.verdict(self.attempt, self.item.index) {
                 Verdict::Unfit => {
                     self.unfit.push(node);
@@ -100,18 +104,13 @@ impl Effort {
                     self.avoid.push(node.clone());
                     Duration::ZERO
                 }
-                Verdict::Later(pause) if Instant::now() + pause < self.deadline => pause,
+                Verdict::Later(pause) if pause < left => pause,
                 Verdict::Later(_) | Verdict::Final => return Err(failure.error()),
             };
             self.attempt += 1;
-            let reason = failure.error().message;
-            tracing::info!(
-                run = self.around.run,
-                node,
-                attempt = self.attempt,
-                reason,
-                "item is tried again"
-            );
+            let ItemError { code, message: reason, .. } = failure.error();
+            // The message may be the model server's, which may quote the prompt.
+            tracing::info!(run = self.around.run, node, attempt = self.attempt, code, "item is tried again");
             let (stage, index) = self.place();
             let pause_ms = crate::millis(pause);
             self.tell(RunEvent::ItemRetried { stage, index, attempt: self.attempt, reason, pause_ms }).await;
@@ -131,8 +130,8 @@ impl Effort {
         let stage = self.stage();
         let name = name::agent(&around.run, &stage.agent.name, &stage.name, self.item.index, self.attempt);
         let args = serde_json::to_string(&self.args()).expect("arguments are texts and numbers");
-        let path =
-            around.mesh.spawn_kind(lease.node(), Agent::KIND, &name, &args).await.map_err(Failure::Mesh)?;
+        let spawned = around.mesh.spawn_kind(lease.node(), Agent::KIND, &name, &args).await;
+        let path = spawned.map_err(|error| Failure::Mesh(unspawned(error, lease.node())))?;
         let (stage, index) = self.place();
         let (agent, node) = (path.clone(), lease.node().to_owned());
         self.tell(RunEvent::ItemStarted { stage, index, agent, node, attempt: self.attempt }).await;
@@ -191,5 +190,15 @@ impl Effort {
     async fn tell(&self, event: RunEvent) {
         // Without a reader the run is about to be dropped, and this item with it.
         drop(self.events.send(event).await);
+    }
+}
+
+/// A node that takes too long for so little is as good as lost; the time of the item itself is not over.
+fn unspawned(error: AskError, node: &str) -> AskError {
+    match error {
+        AskError::DeadlineExceeded { may_have_run, .. } => {
+            AskError::Unreachable { node: node.to_owned(), may_have_run }
+        }
+        other => other,
     }
 }

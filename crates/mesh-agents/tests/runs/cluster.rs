@@ -7,7 +7,7 @@ use mesh::{Authority, MemoryNetwork, Mesh, Node, NodeConfig, ReplyStream, Runtim
 use mesh_agents::workflow::Outcome;
 use mesh_agents::workflows::{CreateRun, Created, Ended, Refused, RunEvent, RunWorkflow, Workflows};
 use mesh_agents::{Agent, Models};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::script::Script;
 
@@ -114,7 +114,7 @@ impl Cluster {
                 return;
             }
             assert!(Instant::now() < end, "still there: {left:?}");
-            tokio::task::yield_now().await;
+            a_moment().await;
         }
     }
 }
@@ -152,8 +152,13 @@ pub(crate) async fn eventually(what: &str, ready: impl Fn() -> bool) {
     let end = Instant::now() + LIMIT;
     while !ready() {
         assert!(Instant::now() < end, "{what} did not come");
-        tokio::task::yield_now().await;
+        a_moment().await;
     }
+}
+
+/// The clock is paused: this ends when nothing else can go on.
+async fn a_moment() {
+    let _ = timeout(Duration::from_millis(10), std::future::pending::<()>()).await;
 }
 
 fn alive(mesh: &Mesh) -> usize {

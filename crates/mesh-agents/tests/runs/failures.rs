@@ -104,6 +104,20 @@ async fn a_model_that_wants_more_time_than_the_stage_has_is_not_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn times_beyond_all_bounds_do_no_harm() {
+    let text = SINGLE.replace("2m", "10000000000000000000s");
+    let script = Script::new(|_| {
+        let retry_after = Some(Duration::MAX);
+        Act::Fail(ModelError::Status { status: 429, message: "later".to_owned(), retry_after })
+    });
+    let cluster = Cluster::three(&script).await;
+    let told = cluster.run(&text, "hello").await;
+    assert!(
+        matches!(&told.ended.outcome, Outcome::Failed { error, .. } if error.code == "MODEL_RATE_LIMITED")
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_item_ends_with_its_stages_time_and_its_model_is_told() {
     let script = Script::new(|_| Act::Hang);
     let cluster = Cluster::three(&script).await;
