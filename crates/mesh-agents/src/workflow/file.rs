@@ -131,8 +131,7 @@ pub enum Quote {
     Headings,
     /// The sentences in that section of the task whose heading the input is.
     Section,
-    /// What the input quotes, if it comes from a stage that quotes; otherwise its sentences, those below headings if it
-    /// has any.
+    /// The quotes in the input, if it comes from a stage that quotes; otherwise its sentences.
     Input,
 }
 
