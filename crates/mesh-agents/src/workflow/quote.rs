@@ -59,8 +59,9 @@ pub(super) fn view(
 
 /// A question and what can be chosen from.
 ///
-/// SmolLM2-135M finds the best of three sentences in 11 of 15 cases when the question comes last, and in 6 when it comes
-/// first; of headings it takes the first ones when the question comes last. Larger models don't care.
+/// Where the question stands matters to very small models only. SmolLM2-135M chose the best of three sentences in 21 of 36
+/// trials with the question below them and in 6 of 15 with it above; of headings, it took the first ones with the
+/// question below.
 fn shown(quote: Quote, question: &str, choices: &[String]) -> String {
     let list: Vec<String> = choices.iter().map(|choice| format!("- {choice}")).collect();
     let list = list.join("\n");
