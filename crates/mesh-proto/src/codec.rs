@@ -1,4 +1,5 @@
-//! The one file that names bincode.
+//! The one file that encodes and decodes by bincode. (Headers of messages have the same bytes, from
+//! [`crate::frame`]'s own few lines.)
 //!
 //! bincode 2.0.1 is complete and unmaintained (RUSTSEC-2025-0141), so it is pinned, kept behind the
 //! version byte of every stream's preamble, and wrapped by rules against what it allows:
@@ -65,20 +66,13 @@ impl EncodeError {
     }
 }
 
-/// Decodes a header at the start of `bytes`; returns it with the number of bytes that it took.
-///
-/// # Errors
-/// [`DecodeError::Malformed`] when the bytes are not such a header.
-pub fn decode_header<T: Decode<()>>(bytes: &[u8]) -> Result<(T, usize), DecodeError> {
-    bincode::decode_from_slice(bytes, FRAME).map_err(|error| malformed::<T>(&error))
-}
-
 /// Decodes a value that fills `bytes` exactly.
 ///
 /// # Errors
 /// [`DecodeError::Malformed`] when the bytes are no such value, [`DecodeError::Trailing`] when some are left.
 pub fn decode_frame<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let (value, taken) = decode_header(bytes)?;
+    let (value, taken) =
+        bincode::decode_from_slice(bytes, FRAME).map_err(|error| malformed::<T>(&error))?;
     exactly::<T>(taken, bytes.len())?;
     Ok(value)
 }
@@ -100,20 +94,6 @@ pub fn decode_payload<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeErro
 /// Never: our frames hold nothing that cannot be encoded, and the buffer grows.
 pub fn encode_frame<T: Encode>(value: &T, buffer: &mut BytesMut) {
     bincode::encode_into_writer(value, Append(buffer), FRAME).expect("a frame of ours has only plain fields");
-}
-
-/// Longest header of a message or reply, with every integer at its widest: far below this.
-const HEADER_BYTES_MAX: usize = 96;
-
-/// Appends the bytes of a header, as [`encode_frame`] does, by one copy instead of one for each field.
-///
-/// # Panics
-/// Never for the headers of this crate, whose widest form fits.
-#[inline]
-pub fn encode_header<T: Encode>(value: &T, buffer: &mut BytesMut) {
-    let mut bytes = [0; HEADER_BYTES_MAX];
-    let length = bincode::encode_into_slice(value, &mut bytes, FRAME).expect("the widest header fits");
-    buffer.extend_from_slice(&bytes[..length]);
 }
 
 /// Appends the bytes of a message's payload to `buffer`, by its serde implementation.
@@ -147,8 +127,15 @@ impl bincode::enc::write::Writer for Append<'_> {
     }
 }
 
+impl DecodeError {
+    pub(crate) fn malformed<T>(reason: &str) -> Self {
+        Self::Malformed { what: name_of::<T>(), reason: reason.to_owned() }
+    }
+}
+
+#[cold]
 fn malformed<T>(error: &bincode::error::DecodeError) -> DecodeError {
-    DecodeError::Malformed { what: name_of::<T>(), reason: error.to_string() }
+    DecodeError::malformed::<T>(&error.to_string())
 }
 
 fn exactly<T>(taken: usize, given: usize) -> Result<(), DecodeError> {

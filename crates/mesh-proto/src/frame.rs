@@ -11,6 +11,7 @@
 
 mod control;
 mod message;
+mod varint;
 
 pub use control::{ChannelKind, Control, Hello, Overflow};
 pub use message::{Body, Content, MessageHeader, Outcome, ReplyHeader};

@@ -10,7 +10,6 @@ use mesh_actor::AskError;
 use mesh_proto::{
     ActorId, EncodeError, Failure,
     credit::{SenderCredit, Weight},
-    encode_frame,
     frame::{ChannelKind, Control, INLINE_BYTES_MAX, MESSAGE_BYTES_MAX, MessageHeader, Overflow, lane_of},
 };
 use parking_lot::Mutex;
@@ -217,7 +216,7 @@ impl Channel {
         header.body = if is_inline { None } else { Some(self.session.send_body(payload.clone())) };
         let inline = if is_inline { &payload[..] } else { &[] };
         write_frame(buffer, |buffer| {
-            encode_frame(&header, buffer);
+            header.encode(buffer);
             buffer.extend_from_slice(inline);
         });
     }

@@ -22,7 +22,7 @@ use bytes::{Bytes, BytesMut};
 use mesh_actor::AskError;
 use mesh_net::{CloseCode, CloseReason, Connection, Outbox, Role};
 use mesh_proto::{
-    Boot, EncodeError, Failure, NodeId, encode_frame, encode_header,
+    Boot, EncodeError, Failure, NodeId, encode_frame,
     frame::{Body, Control, INLINE_BYTES_MAX, LANES, MESSAGE_BYTES_MAX, ReplyHeader},
 };
 use parking_lot::Mutex;
@@ -257,7 +257,7 @@ impl Origin for Session {
         let written = self.replies.push_always(|buffer| {
             let before = buffer.len();
             let written = write_frame(buffer, |buffer| {
-                encode_header(&header, buffer);
+                header.encode(buffer);
                 let start = buffer.len();
                 write(buffer)?;
                 if buffer.len() - start > INLINE_BYTES_MAX {
@@ -279,7 +279,7 @@ impl Origin for Session {
         }
         header.body = Some(self.send_body(payload));
         let _ =
-            self.replies.push_always(|buffer| write_frame(buffer, |buffer| encode_header(&header, buffer)));
+            self.replies.push_always(|buffer| write_frame(buffer, |buffer| header.encode(buffer)));
         Ok(())
     }
 

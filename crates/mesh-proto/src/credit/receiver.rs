@@ -32,7 +32,7 @@ pub struct Overrun {
 const FIRST: Weight = Weight { messages: 4, bytes: 4 * 1024 };
 
 /// The widest window in messages; a mailbox with fewer places bounds it further.
-const WIDEST_MESSAGES: u64 = 1024;
+const WIDEST_MESSAGES: u64 = 8192;
 
 impl ReceiverCredit {
     /// For a mailbox of this capacity. Nothing is granted yet.

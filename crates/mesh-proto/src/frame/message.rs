@@ -1,9 +1,15 @@
 //! Headers of the two streams that carry payloads.
 
-use bincode::{Decode, Encode};
+use super::varint::{Reader, Wrong, Writer};
+use crate::DecodeError;
+use bytes::BytesMut;
+
+/// Longer than any header with every integer at its widest.
+const HEADER_BYTES_MAX: usize = 64;
 
 /// How a payload is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(bincode::Encode, bincode::Decode))]
 pub enum Content {
     /// bincode, between programs that share the message's type.
     Bincode,
@@ -12,7 +18,8 @@ pub enum Content {
 }
 
 /// Before every message on a lane. Integers are varints, so a plain tell takes seven bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(bincode::Encode, bincode::Decode))]
 pub struct MessageHeader {
     /// The open channel that it goes to.
     pub channel: u32,
@@ -31,7 +38,8 @@ pub struct MessageHeader {
 }
 
 /// A payload on a stream of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(bincode::Encode, bincode::Decode))]
 pub struct Body {
     /// The sender's number for it, from 1, never used again on this connection.
     pub number: u64,
@@ -40,7 +48,8 @@ pub struct Body {
 }
 
 /// What a reply is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(bincode::Encode, bincode::Decode))]
 pub enum Outcome {
     /// The handler's reply, and the end of the ask.
     Reply,
@@ -51,7 +60,8 @@ pub enum Outcome {
 }
 
 /// Before every reply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(bincode::Encode, bincode::Decode))]
 pub struct ReplyHeader {
     /// The number that the asker gave.
     pub correlation: u64,
@@ -61,4 +71,106 @@ pub struct ReplyHeader {
     pub content: Content,
     /// The stream that brings the payload; `None` when it follows in the frame. An item always follows.
     pub body: Option<Body>,
+}
+
+impl MessageHeader {
+    /// Appends the header's bytes to `buffer`.
+    #[inline]
+    pub fn encode(&self, buffer: &mut BytesMut) {
+        let mut writer = Writer::<HEADER_BYTES_MAX>::new();
+        writer.integer(self.channel.into());
+        writer.integer(self.kind.into());
+        writer.byte(self.content as u8);
+        writer.integer(self.correlation);
+        writer.integer(self.sender);
+        writer.integer(self.budget_ms);
+        write_body(&mut writer, self.body);
+        buffer.extend_from_slice(writer.as_slice());
+    }
+
+    /// Reads a header at the start of `bytes`; returns it with the number of bytes that it took.
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] when the bytes are not such a header.
+    #[inline]
+    pub fn decode(bytes: &[u8]) -> Result<(Self, usize), DecodeError> {
+        let mut reader = Reader::new(bytes);
+        Self::read(&mut reader).map(|header| (header, reader.taken())).map_err(malformed::<Self>)
+    }
+
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Wrong> {
+        Ok(Self {
+            channel: reader.integer()?,
+            kind: reader.integer()?,
+            content: read_content(reader)?,
+            correlation: reader.integer()?,
+            sender: reader.integer()?,
+            budget_ms: reader.integer()?,
+            body: read_body(reader)?,
+        })
+    }
+}
+
+impl ReplyHeader {
+    /// Appends the header's bytes to `buffer`.
+    #[inline]
+    pub fn encode(&self, buffer: &mut BytesMut) {
+        let mut writer = Writer::<HEADER_BYTES_MAX>::new();
+        writer.integer(self.correlation);
+        writer.byte(self.outcome as u8);
+        writer.byte(self.content as u8);
+        write_body(&mut writer, self.body);
+        buffer.extend_from_slice(writer.as_slice());
+    }
+
+    /// Reads a header at the start of `bytes`; returns it with the number of bytes that it took.
+    ///
+    /// # Errors
+    /// [`DecodeError::Malformed`] when the bytes are not such a header.
+    #[inline]
+    pub fn decode(bytes: &[u8]) -> Result<(Self, usize), DecodeError> {
+        let mut reader = Reader::new(bytes);
+        Self::read(&mut reader).map(|header| (header, reader.taken())).map_err(malformed::<Self>)
+    }
+
+    #[inline]
+    fn read(reader: &mut Reader<'_>) -> Result<Self, Wrong> {
+        let correlation = reader.integer()?;
+        let outcome = match reader.byte()? {
+            0 => Outcome::Reply,
+            1 => Outcome::Failure,
+            2 => Outcome::Item,
+            _ => return Err(Wrong::Tag),
+        };
+        Ok(Self { correlation, outcome, content: read_content(reader)?, body: read_body(reader)? })
+    }
+}
+
+fn read_content(reader: &mut Reader<'_>) -> Result<Content, Wrong> {
+    match reader.byte()? {
+        0 => Ok(Content::Bincode),
+        1 => Ok(Content::Json),
+        _ => Err(Wrong::Tag),
+    }
+}
+
+fn write_body(writer: &mut Writer<HEADER_BYTES_MAX>, body: Option<Body>) {
+    let Some(Body { number, bytes }) = body else { return writer.byte(0) };
+    writer.byte(1);
+    writer.integer(number);
+    writer.integer(bytes.into());
+}
+
+fn read_body(reader: &mut Reader<'_>) -> Result<Option<Body>, Wrong> {
+    match reader.byte()? {
+        0 => Ok(None),
+        1 => Ok(Some(Body { number: reader.integer()?, bytes: reader.integer()? })),
+        _ => Err(Wrong::Tag),
+    }
+}
+
+#[cold]
+fn malformed<T>(wrong: Wrong) -> DecodeError {
+    DecodeError::malformed::<T>(wrong.reason())
 }

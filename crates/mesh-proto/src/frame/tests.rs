@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     ActorId, Boot, Directory, Entry, Failure, Json, Member, MemberState, NodeId, Retry, credit::Weight,
-    decode_frame, decode_header, encode_frame,
+    decode_frame, encode_frame,
 };
 use bytes::BytesMut;
 use proptest::prelude::*;
@@ -153,8 +153,8 @@ proptest! {
     #[test]
     fn any_bytes_are_a_frame_or_an_error_and_never_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..512)) {
         let _ = decode_frame::<Control>(&bytes);
-        let _ = decode_header::<MessageHeader>(&bytes);
-        let _ = decode_header::<ReplyHeader>(&bytes);
+        let _ = MessageHeader::decode(&bytes);
+        let _ = ReplyHeader::decode(&bytes);
         let _ = decode_frame::<Failure>(&bytes);
         if let Some(first) = bytes.first_chunk() {
             let _ = Preamble::decode(*first);
@@ -175,7 +175,7 @@ proptest! {
     }
 
     #[test]
-    fn every_message_header_comes_back_as_it_went(
+    fn every_message_header_comes_back_as_it_went_in_the_bytes_of_bincode(
         channel in any::<u32>(), kind in any::<u16>(), is_json in any::<bool>(),
         correlation in any::<u64>(), sender in any::<u64>(), budget_ms in any::<u64>(), body in prop::option::of((any::<u64>(), any::<u32>())),
         payload in prop::collection::vec(any::<u8>(), 0..64),
@@ -186,10 +186,34 @@ proptest! {
         let mut bytes = BytesMut::new();
         encode_frame(&header, &mut bytes);
         let mut at_once = BytesMut::new();
-        crate::encode_header(&header, &mut at_once);
+        header.encode(&mut at_once);
         prop_assert_eq!(&bytes, &at_once);
         let length = bytes.len();
         bytes.extend_from_slice(&payload);
-        prop_assert_eq!(decode_header::<MessageHeader>(&bytes), Ok((header, length)));
+        prop_assert_eq!(MessageHeader::decode(&bytes), Ok((header, length)));
+    }
+
+    #[test]
+    fn every_reply_header_comes_back_as_it_went_in_the_bytes_of_bincode(
+        correlation in any::<u64>(), outcome in 0u8..3, is_json in any::<bool>(), body in prop::option::of((any::<u64>(), any::<u32>())),
+    ) {
+        let body = body.map(|(number, bytes)| Body { number, bytes });
+        let content = if is_json { Content::Json } else { Content::Bincode };
+        let outcome = [Outcome::Reply, Outcome::Failure, Outcome::Item][usize::from(outcome)];
+        let header = ReplyHeader { correlation, outcome, content, body };
+        let (mut ours, mut theirs) = (BytesMut::new(), BytesMut::new());
+        header.encode(&mut ours);
+        encode_frame(&header, &mut theirs);
+        prop_assert_eq!(&ours, &theirs);
+        prop_assert_eq!(ReplyHeader::decode(&ours), Ok((header, ours.len())));
+    }
+
+    /// A header that bincode reads is the same header here, and one that it refuses is refused.
+    #[test]
+    fn any_bytes_are_the_header_that_bincode_reads(bytes in prop::collection::vec(prop_oneof![0u8..8, 245u8.., any::<u8>()], 0..64)) {
+        let message = (0..=bytes.len()).find_map(|end| Some((decode_frame::<MessageHeader>(&bytes[..end]).ok()?, end)));
+        prop_assert_eq!(MessageHeader::decode(&bytes).ok(), message);
+        let reply = (0..=bytes.len()).find_map(|end| Some((decode_frame::<ReplyHeader>(&bytes[..end]).ok()?, end)));
+        prop_assert_eq!(ReplyHeader::decode(&bytes).ok(), reply);
     }
 }

@@ -3,7 +3,7 @@
 use super::Unsent;
 use bytes::BytesMut;
 use mesh_proto::{
-    EncodeError, encode_header,
+    EncodeError,
     frame::{INLINE_BYTES_MAX, MessageHeader},
 };
 use tokio::time::Instant;
@@ -25,7 +25,7 @@ pub(super) fn write_inline(
     buffer: &mut BytesMut,
 ) -> Result<usize, Unsent> {
     write_frame(buffer, |buffer| {
-        encode_header(header, buffer);
+        header.encode(buffer);
         let start = buffer.len();
         encode(buffer).map_err(Unsent::Encode)?;
         let payload = buffer.len() - start;

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use mesh_net::{Frame, FrameReader, RecvHalf};
 use mesh_proto::{
     credit::Weight,
-    decode_header,
     frame::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX, MessageHeader},
 };
 use std::sync::Arc;
@@ -76,7 +75,7 @@ impl Groups {
 
     fn add(&mut self, frame: Frame<'_>) {
         let bytes = frame.bytes();
-        let (header, taken) = match decode_header::<MessageHeader>(bytes) {
+        let (header, taken) = match MessageHeader::decode(bytes) {
             Ok(decoded) => decoded,
             Err(error) => {
                 self.wrong.get_or_insert(error.to_string());

@@ -8,7 +8,6 @@ use crate::{
 use bytes::{BufMut, Bytes};
 use mesh_net::{FrameReader, RecvHalf};
 use mesh_proto::{
-    decode_header,
     frame::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX, Outcome, ReplyHeader},
 };
 use std::sync::Arc;
@@ -42,7 +41,7 @@ impl Session {
 
     fn reply_frame(self: &Arc<Self>, frame: &mesh_net::Frame<'_>) -> Result<(), String> {
         let bytes = frame.bytes();
-        let (header, taken) = decode_header::<ReplyHeader>(bytes).map_err(|error| error.to_string())?;
+        let (header, taken) = ReplyHeader::decode(bytes).map_err(|error| error.to_string())?;
         match header.body {
             None => self.on_reply(header, Bytes::copy_from_slice(&bytes[taken..])),
             Some(body) => {
