@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::future::pending;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -102,6 +103,32 @@ impl<A: Actor> Context<A> {
     /// The message must not run: its deadline passed, or nobody waits for the answer.
     pub fn enter(&mut self, meta: Meta) -> Result<(), Skipped> {
         self.enter_unchecked(meta);
+        self.check()
+    }
+
+    /// As [`enter`](Self::enter), for one of many messages from the same node: its name is not counted up and down
+    /// with each message, which costs more than decoding a small one.
+    ///
+    /// # Errors
+    /// As [`enter`](Self::enter).
+    pub fn enter_from(
+        &mut self,
+        node: Option<&Arc<str>>,
+        serial: u64,
+        deadline: Option<Instant>,
+        cancel: Option<Cancel>,
+    ) -> Result<(), Skipped> {
+        match &mut self.meta.sender {
+            Some(known) if is_same(known.node.as_ref(), node) => known.serial = serial,
+            sender => *sender = Some(Sender { node: node.cloned(), serial }),
+        }
+        self.meta.deadline = deadline;
+        self.meta.cancel = cancel;
+        self.has_meta = true;
+        self.check()
+    }
+
+    fn check(&mut self) -> Result<(), Skipped> {
         let skipped = if self.is_cancelled() {
             Skipped::Cancelled
         } else if self.meta.deadline.is_some_and(|deadline| self.turn.now() >= deadline) {
@@ -171,6 +198,14 @@ impl<A: Actor> Context<A> {
 impl<A: Actor> fmt::Debug for Context<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context").field("me", &self.me).field("meta", &self.meta).finish_non_exhaustive()
+    }
+}
+
+/// Whether both are one name in memory; two copies of a name only cost a clone.
+fn is_same(one: Option<&Arc<str>>, other: Option<&Arc<str>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (one, other) => one.is_none() && other.is_none(),
     }
 }
 

@@ -71,8 +71,7 @@ impl EncodeError {
 /// # Errors
 /// [`DecodeError::Malformed`] when the bytes are no such value, [`DecodeError::Trailing`] when some are left.
 pub fn decode_frame<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let (value, taken) =
-        bincode::decode_from_slice(bytes, FRAME).map_err(|error| malformed::<T>(&error))?;
+    let (value, taken) = bincode::decode_from_slice(bytes, FRAME).map_err(|error| malformed::<T>(&error))?;
     exactly::<T>(taken, bytes.len())?;
     Ok(value)
 }

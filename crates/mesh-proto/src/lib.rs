@@ -23,8 +23,8 @@ mod path;
 mod roster;
 
 pub use codec::{
-    DECODE_BYTES_MAX, DecodeError, EncodeError, decode_frame, decode_payload, encode_frame,
-    encode_payload, encode_payload_to_vec,
+    DECODE_BYTES_MAX, DecodeError, EncodeError, decode_frame, decode_payload, encode_frame, encode_payload,
+    encode_payload_to_vec,
 };
 pub use directory::{Directory, Entry};
 pub use failure::{Failure, Json, Retry};

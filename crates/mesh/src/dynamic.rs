@@ -220,7 +220,7 @@ async fn send(
             let meta = Meta { deadline: request.deadline, ..Meta::default() };
             let header = MessageHeader {
                 correlation: asked.as_ref().map_or(0, |asked| asked.correlation),
-                ..header(&channel, kind, Content::Json, &meta)
+                ..header(&channel, kind, Content::Json, &meta, Instant::now)
             };
             let payload = Bytes::copy_from_slice(request.body.as_bytes());
             let full = || {
@@ -253,7 +253,7 @@ async fn send(
                 content: Content::Json,
                 correlation: asked.as_ref().map_or(0, |asked| asked.correlation),
                 sender: 0,
-                budget_ms: crate::channel::budget_ms(request.deadline),
+                budget_ms: crate::channel::budget_ms(request.deadline, Instant::now),
                 body: None,
             };
             let payload = Bytes::copy_from_slice(request.body.as_bytes());
@@ -332,7 +332,7 @@ fn json_of(answer: Answer, lost: &AskError, here: &str) -> Result<String, Failur
                 failure_of(&error, here)
             })),
         Answer::Frame { payload, .. } => Ok(text(&payload)),
-        Answer::Lost => Err(failure_of(lost, here)),
+        Answer::Lost | Answer::Late => Err(failure_of(lost, here)),
     }
 }
 

@@ -9,7 +9,7 @@ use mesh_proto::{
     credit::Weight,
     frame::{Content, MessageHeader, Outcome, ReplyHeader},
 };
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 use tokio::time::{Duration, Instant};
 
 use crate::{inlet::Inlet, stream_out::StreamOut};
@@ -94,13 +94,16 @@ pub(crate) struct Frames {
     /// Where room goes that a taken message frees; `None` for callers in this process.
     inlet: Option<Arc<Inlet>>,
     arena: Vec<u8>,
-    items: VecDeque<Frame>,
+    items: Vec<Frame>,
+    /// Place of the next message to be taken.
+    next: usize,
+    /// What all that were added are charged.
     weight: Weight,
 }
 
 impl Frames {
     pub(crate) fn new(origin: Arc<dyn Origin>, path: Arc<str>, inlet: Option<Arc<Inlet>>) -> Self {
-        Self { origin, path, inlet, arena: Vec::new(), items: VecDeque::new(), weight: Weight::ZERO }
+        Self { origin, path, inlet, arena: Vec::new(), items: Vec::new(), next: 0, weight: Weight::ZERO }
     }
 
     /// Messages were taken and their room is free: the peer may be lent more.
@@ -119,13 +122,13 @@ impl Frames {
         &self.path
     }
 
-    /// What all of them are charged.
+    /// What all that were added are charged.
     pub(crate) fn weight(&self) -> Weight {
         self.weight
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.items.len()
+        self.items.len() - self.next
     }
 
     /// Adds a message, copying its payload into the arena.
@@ -145,19 +148,21 @@ impl Frames {
     /// Adds a message.
     pub(crate) fn push(&mut self, frame: Frame) {
         self.weight = self.weight.plus(frame.weight());
-        self.items.push_back(frame);
+        self.items.push(frame);
     }
 
     /// The kind of the next message.
     pub(crate) fn next_kind(&self) -> Option<u16> {
-        self.items.front().map(|frame| frame.kind)
+        self.items.get(self.next).map(|frame| frame.kind)
     }
 
     /// Takes the next message out.
     pub(crate) fn take_next(&mut self) -> Option<Frame> {
-        let frame = self.items.pop_front()?;
-        self.weight = self.weight.minus(frame.weight());
-        Some(frame)
+        let place = self.items.get_mut(self.next)?;
+        self.next += 1;
+        // What stays behind holds no memory: a large payload goes with its message.
+        let payload = std::mem::replace(&mut place.payload, Payload::Arena { start: 0, length: 0 });
+        Some(Frame { payload, ..*place })
     }
 
     pub(crate) fn payload<'a>(&'a self, frame: &'a Frame) -> &'a [u8] {
@@ -185,7 +190,7 @@ impl Drop for Frames {
     fn drop(&mut self) {
         let asks: Vec<u64> = self
             .items
-            .drain(..)
+            .drain(self.next..)
             .map(|frame| frame.correlation)
             .filter(|&correlation| correlation != 0)
             .collect();

@@ -8,7 +8,10 @@ use bytes::Bytes;
 use mesh_proto::frame::{Content, Outcome};
 use parking_lot::Mutex;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    time::{Instant, sleep_until},
+};
 
 /// What came back for an ask.
 #[derive(Debug)]
@@ -24,6 +27,8 @@ pub(crate) enum Answer {
     },
     /// The connection ended before the reply came; the handler may have run.
     Lost,
+    /// The deadline passed before the reply came; the handler may have run.
+    Late,
 }
 
 /// Who waits.
@@ -46,12 +51,15 @@ pub(crate) enum Waiter {
 struct Slot {
     generation: u32,
     waiter: Option<Waiter>,
+    deadline: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
 struct Table {
     slots: Vec<Slot>,
     free: Vec<u32>,
+    /// No deadline of a waiter passes before this.
+    earliest: Option<Instant>,
     is_closed: bool,
 }
 
@@ -59,11 +67,18 @@ struct Table {
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     table: Mutex<Table>,
+    /// Rings when there is a deadline before all that were known.
+    armed: Notify,
 }
 
 impl Pending {
     /// Notes who waits; answers the number for the header, or the waiter when the connection is over.
     pub(crate) fn insert(&self, waiter: Waiter) -> Result<u64, Waiter> {
+        self.insert_until(waiter, None)
+    }
+
+    /// As [`insert`](Self::insert), for one that [`expire`](Self::expire) takes out at its deadline.
+    pub(crate) fn insert_until(&self, waiter: Waiter, deadline: Option<Instant>) -> Result<u64, Waiter> {
         let mut table = self.table.lock();
         if table.is_closed {
             return Err(waiter);
@@ -75,8 +90,55 @@ impl Pending {
         let slot = &mut table.slots[index as usize];
         slot.generation = slot.generation.wrapping_add(1).max(1);
         slot.waiter = Some(waiter);
-        // The index is below, so that the varint of a young table is short.
-        Ok((u64::from(slot.generation) << 32) | u64::from(index))
+        slot.deadline = deadline;
+        let correlation = correlation_of(slot.generation, index);
+        if let Some(deadline) = deadline
+            && table.earliest.is_none_or(|earliest| deadline < earliest)
+        {
+            table.earliest = Some(deadline);
+            drop(table);
+            self.armed.notify_one();
+        }
+        Ok(correlation)
+    }
+
+    /// Takes out whoever waits at its deadline, and hands it to `late`; never ends.
+    ///
+    /// One timer serves all. One for each ask took a sixth of a busy asker's time.
+    pub(crate) async fn expire(&self, late: impl Fn(u64, Waiter)) {
+        loop {
+            let earliest = self.table.lock().earliest;
+            match earliest {
+                None => self.armed.notified().await,
+                Some(at) => tokio::select! {
+                    () = self.armed.notified() => {}
+                    () = sleep_until(at) => {
+                        for (correlation, waiter) in self.take_late(Instant::now()) {
+                            late(correlation, waiter);
+                        }
+                    }
+                },
+            }
+        }
+    }
+
+    fn take_late(&self, now: Instant) -> Vec<(u64, Waiter)> {
+        let mut late = Vec::new();
+        let mut table = self.table.lock();
+        let Table { slots, free, earliest, .. } = &mut *table;
+        *earliest = None;
+        for (slot, index) in slots.iter_mut().zip(0..) {
+            let Some(deadline) = slot.deadline.filter(|_| slot.waiter.is_some()) else { continue };
+            if deadline <= now {
+                late.extend(
+                    slot.waiter.take().map(|waiter| (correlation_of(slot.generation, index), waiter)),
+                );
+                free.push(index);
+            } else {
+                *earliest = Some(earliest.map_or(deadline, |known| known.min(deadline)));
+            }
+        }
+        late
     }
 
     /// Takes the waiter out: its ask ends.
@@ -119,6 +181,11 @@ impl Pending {
     }
 }
 
+/// The index is below, so that the varint of a young table is short.
+fn correlation_of(generation: u32, index: u32) -> u64 {
+    (u64::from(generation) << 32) | u64::from(index)
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is the index")]
 fn index_of(correlation: u64) -> u32 {
     correlation as u32
@@ -131,6 +198,7 @@ fn generation_of(correlation: u64) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn waiter() -> (Waiter, oneshot::Receiver<Answer>) {
         let (sender, receiver) = oneshot::channel();
@@ -155,6 +223,29 @@ mod tests {
         for correlation in [0, 1, u64::MAX, 1 << 32] {
             assert!(pending.take(correlation).is_none());
             assert!(pending.with(correlation, |_| ()).is_none());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_waits_until_its_own_deadline_whatever_their_order() {
+        let pending = Pending::default();
+        let started = Instant::now();
+        let ms = |ms| Some(started + Duration::from_millis(ms));
+        let (sender, mut ended) = mpsc::unbounded_channel();
+        let scenario = async {
+            let slow = pending.insert_until(waiter().0, ms(500)).unwrap();
+            let answered = pending.insert_until(waiter().0, ms(200)).unwrap();
+            let _patient = pending.insert(waiter().0).unwrap();
+            tokio::task::yield_now().await;
+            let quick = pending.insert_until(waiter().0, ms(100)).unwrap();
+            assert_eq!(ended.recv().await, Some((quick, Duration::from_millis(100))));
+            assert!(pending.take(answered).is_some());
+            assert_eq!(ended.recv().await, Some((slow, Duration::from_millis(500))));
+            assert_eq!(pending.len(), 1, "one has no deadline");
+        };
+        tokio::select! {
+            () = pending.expire(|late, _| sender.send((late, started.elapsed())).unwrap()) => {}
+            () = scenario => {}
         }
     }
 

@@ -24,6 +24,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+mod ask;
 mod stream;
 
 pub(crate) use stream::{Granting, stream_queue};
@@ -108,14 +109,20 @@ fn wrong_type(path: &str, kind: &str, streams: bool) -> AskError {
     AskError::BadMessage { path: path.to_owned(), kind: kind.to_owned(), reason: reason.to_owned() }
 }
 
-pub(crate) fn header(channel: &Channel, kind: u16, content: Content, meta: &Meta) -> MessageHeader {
+pub(crate) fn header(
+    channel: &Channel,
+    kind: u16,
+    content: Content,
+    meta: &Meta,
+    now: impl FnOnce() -> Instant,
+) -> MessageHeader {
     MessageHeader {
         channel: channel.number(),
         kind,
         content,
         correlation: 0,
         sender: meta.sender.as_ref().map_or(0, |sender| sender.serial),
-        budget_ms: budget_ms(meta.deadline),
+        budget_ms: budget_ms(meta.deadline, now),
         body: None,
     }
 }
@@ -132,7 +139,7 @@ impl<M: WireMessage> Deliver<M> for Remote<M> {
         let known = self.route.known.lock();
         let Some((channel, kind)) = &*known else { return Err(full(message)) };
         let (channel, kind) = (channel, *kind);
-        let header = header(channel, kind, Content::Bincode, &meta);
+        let header = header(channel, kind, Content::Bincode, &meta, Instant::now);
         match channel.try_send(&header, |buffer| encode_payload(&message, buffer)) {
             Ok(()) => Ok(()),
             // Whether it only takes a moment is for `tell` to find out.
@@ -153,7 +160,8 @@ impl<M: WireMessage> Deliver<M> for Remote<M> {
                     Way::Here(recipient) => recipient.tell(message).deadline(meta.deadline).await,
                     Way::There(channel, kind) => {
                         let payload = encoded(&route.path, &message)?;
-                        channel.send(header(&channel, kind, Content::Bincode, &meta), payload).await
+                        let header = header(&channel, kind, Content::Bincode, &meta, Instant::now);
+                        channel.send(header, payload).await
                     }
                 }
             };
@@ -162,8 +170,13 @@ impl<M: WireMessage> Deliver<M> for Remote<M> {
     }
 
     fn ask(&self, message: M, meta: Meta) -> BoxFuture<'static, Result<M::Reply, AskError>> {
-        let route = Arc::clone(&self.route);
-        Box::pin(async move { route.ask(message, meta).await })
+        match self.route.ask_now(message, &meta) {
+            Ok(waiting) => Box::pin(waiting),
+            Err(message) => {
+                let route = Arc::clone(&self.route);
+                Box::pin(async move { route.ask(message, meta).await })
+            }
+        }
     }
 }
 
@@ -185,7 +198,7 @@ impl Route {
         let asked = Asked::new(channel.session(), Waiter::Ask(reply))?;
         let header = MessageHeader {
             correlation: asked.correlation,
-            ..header(&channel, kind, Content::Bincode, &meta)
+            ..header(&channel, kind, Content::Bincode, &meta, Instant::now)
         };
         match channel.try_send(&header, |buffer| encode_payload(&message, buffer)) {
             Ok(()) => {}
@@ -203,7 +216,7 @@ impl Route {
         };
         let answer = within(deadline, async { Ok(replied.await) }, late).await?;
         asked.answered();
-        reply_of(answer.unwrap_or(Answer::Lost), &channel, &self.path)
+        reply_of(answer.unwrap_or(Answer::Lost), channel.session(), &self.path)
     }
 
     /// The error of a message that was not sent in time: the mailbox was full, or there was no way to it.
@@ -225,12 +238,24 @@ pub(crate) struct Asked {
 
 impl Asked {
     pub(crate) fn new(session: &Arc<Session>, waiter: Waiter) -> Result<Self, AskError> {
-        let correlation = session.pending().insert(waiter).map_err(|_| session.unreachable(false))?;
+        Self::until(session, waiter, None)
+    }
+
+    /// One that ends as `Late` at its deadline.
+    fn until(session: &Arc<Session>, waiter: Waiter, deadline: Option<Instant>) -> Result<Self, AskError> {
+        let inserted = session.pending().insert_until(waiter, deadline);
+        let correlation = inserted.map_err(|_| session.unreachable(false))?;
         Ok(Self { session: Arc::clone(session), correlation, is_answered: false })
     }
 
     pub(crate) fn answered(mut self) {
         self.is_answered = true;
+    }
+
+    /// The peer knows nothing of it: there is nothing to withdraw.
+    fn never_sent(self) {
+        self.session.pending().take(self.correlation);
+        self.answered();
     }
 }
 
@@ -243,7 +268,7 @@ impl Drop for Asked {
 }
 
 /// A reply out of what came.
-fn reply_of<R: DeserializeOwned>(answer: Answer, channel: &Channel, path: &ActorPath) -> Result<R, AskError> {
+fn reply_of<R: DeserializeOwned>(answer: Answer, session: &Session, path: &ActorPath) -> Result<R, AskError> {
     let unreadable =
         |reason: String| AskError::BadMessage { path: path.to_string(), kind: "reply".to_owned(), reason };
     match answer {
@@ -257,7 +282,8 @@ fn reply_of<R: DeserializeOwned>(answer: Answer, channel: &Channel, path: &Actor
         Answer::Frame { content: Content::Json, payload, .. } => {
             serde_json::from_slice(&payload).map_err(|error| unreadable(error.to_string()))
         }
-        Answer::Lost => Err(channel.session().unreachable(true)),
+        // An ask that expires is told apart before.
+        Answer::Lost | Answer::Late => Err(session.unreachable(true)),
     }
 }
 

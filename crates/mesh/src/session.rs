@@ -278,8 +278,7 @@ impl Origin for Session {
             return Err(EncodeError { reason });
         }
         header.body = Some(self.send_body(payload));
-        let _ =
-            self.replies.push_always(|buffer| write_frame(buffer, |buffer| header.encode(buffer)));
+        let _ = self.replies.push_always(|buffer| write_frame(buffer, |buffer| header.encode(buffer)));
         Ok(())
     }
 

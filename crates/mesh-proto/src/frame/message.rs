@@ -1,6 +1,6 @@
 //! Headers of the two streams that carry payloads.
 
-use super::varint::{Reader, Wrong, Writer};
+use super::varint::{Reader, Writer, Wrong};
 use crate::DecodeError;
 use bytes::BytesMut;
 

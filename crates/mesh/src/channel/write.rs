@@ -33,10 +33,10 @@ pub(super) fn write_inline(
     })
 }
 
-/// The milliseconds until `deadline`, for a header; at least one while it lies ahead.
-pub(crate) fn budget_ms(deadline: Option<Instant>) -> u64 {
+/// The milliseconds from `now` until `deadline`, for a header; at least one while it lies ahead.
+pub(crate) fn budget_ms(deadline: Option<Instant>, now: impl FnOnce() -> Instant) -> u64 {
     deadline.map_or(0, |at| {
-        let left = at.saturating_duration_since(Instant::now());
+        let left = at.saturating_duration_since(now());
         u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)
     })
 }

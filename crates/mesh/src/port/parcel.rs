@@ -9,8 +9,7 @@ use crate::{
 use bytes::{BufMut, BytesMut};
 use futures::future::BoxFuture;
 use mesh_actor::{
-    Actor, AskError, Cancel, Context, Handler, Items, Meta, Parcel, Sender, Skipped, Slot, StreamHandler,
-    Streaming,
+    Actor, AskError, Cancel, Context, Handler, Items, Meta, Parcel, Skipped, Slot, StreamHandler, Streaming,
 };
 use mesh_proto::{
     EncodeError,
@@ -28,8 +27,12 @@ pub(super) type KindTable<A> = Arc<[KindRow<A>]>;
 pub(crate) struct RemoteParcel<A: Actor> {
     kinds: KindTable<A>,
     frames: Frames,
+    room: TakenRoom<A>,
+}
+
+/// Room of messages that were taken, freed for several together.
+struct TakenRoom<A: Actor> {
     slot: Slot<A>,
-    /// Room of messages that were taken, and that is freed with the next [`RemoteParcel::free`].
     taken: Weight,
 }
 
@@ -38,7 +41,7 @@ const FREED_TOGETHER: u64 = 32;
 
 impl<A: Actor> RemoteParcel<A> {
     pub(super) fn new(kinds: KindTable<A>, frames: Frames, slot: Slot<A>) -> Self {
-        Self { kinds, frames, slot, taken: Weight::ZERO }
+        Self { kinds, frames, room: TakenRoom { slot, taken: Weight::ZERO } }
     }
 
     /// Takes the next message if it is of this kind.
@@ -47,20 +50,11 @@ impl<A: Actor> RemoteParcel<A> {
             return None;
         }
         let frame = self.frames.take_next()?;
-        self.taken = self.taken.plus(frame.weight());
-        if self.taken.messages >= FREED_TOGETHER {
-            self.free();
+        self.room.taken = self.room.taken.plus(frame.weight());
+        if self.room.taken.messages >= FREED_TOGETHER {
+            self.room.free(&self.frames);
         }
         Some(frame)
-    }
-
-    /// Frees the places of messages that were taken, and lets their senders send more.
-    fn free(&mut self) {
-        let taken = std::mem::take(&mut self.taken);
-        if taken != Weight::ZERO {
-            self.slot.release(super::local::mailbox_weight(taken));
-            self.frames.taken();
-        }
     }
 
     /// Tells the asker of a message that does not run.
@@ -87,12 +81,6 @@ impl<A: Actor> RemoteParcel<A> {
         }
     }
 
-    fn meta(&self, frame: &Frame, cancel: Option<Cancel>) -> Meta {
-        let sender = (frame.sender != 0 || self.frames.origin().node().is_some())
-            .then(|| Sender { node: self.frames.origin().node().cloned(), serial: frame.sender });
-        Meta { deadline: frame.deadline, sender, cancel }
-    }
-
     fn reply<R: Serialize>(&self, frame: &Frame, outcome: Outcome, reply: &R) {
         if frame.correlation == 0 {
             return;
@@ -109,6 +97,30 @@ impl<A: Actor> RemoteParcel<A> {
             self.frames.refuse(frame, &failure_of(&error, self.frames.origin().here()));
         }
     }
+}
+
+impl<A: Actor> TakenRoom<A> {
+    /// Frees the places of messages that were taken, and lets their senders send more.
+    fn free(&mut self, frames: &Frames) {
+        let taken = std::mem::take(&mut self.taken);
+        if taken != Weight::ZERO {
+            self.slot.release(super::local::mailbox_weight(taken));
+            frames.taken();
+        }
+    }
+}
+
+/// Shows the actor the message in hand.
+fn enter<A: Actor>(
+    cx: &mut Context<A>,
+    node: Option<&Arc<str>>,
+    frame: &Frame,
+    cancel: Option<Cancel>,
+) -> Result<(), Skipped> {
+    if node.is_none() && frame.sender == 0 {
+        return cx.enter(Meta { deadline: frame.deadline, sender: None, cancel });
+    }
+    cx.enter_from(node, frame.sender, frame.deadline, cancel)
 }
 
 impl<A: Actor> Parcel<A> for RemoteParcel<A> {
@@ -145,11 +157,12 @@ where
 {
     Box::pin(async move {
         let kind = parcel.frames.next_kind().unwrap_or_default();
+        let node = parcel.frames.origin().node().cloned();
         for _ in 0..max {
             let Some(frame) = parcel.take(kind) else { break };
             let Some(message) = parcel.open::<M>(&frame) else { continue };
             let cancel = (frame.correlation != 0).then(Cancel::new);
-            if let Err(skipped) = cx.enter(parcel.meta(&frame, cancel.clone())) {
+            if let Err(skipped) = enter(cx, node.as_ref(), &frame, cancel.clone()) {
                 parcel.skip(&frame, skipped);
                 continue;
             }
@@ -161,7 +174,7 @@ where
                     Poll::Pending => {
                         // It may wait for long: its place, and those before it, are free now, and its asker
                         // may go away meanwhile.
-                        parcel.free();
+                        parcel.room.free(&parcel.frames);
                         if let (Some(owed), Some(cancel)) = (&mut owed, cancel) {
                             owed.may_be_cancelled(StreamOut::new(cancel));
                         }
@@ -177,7 +190,7 @@ where
                 break;
             }
         }
-        parcel.free();
+        parcel.room.free(&parcel.frames);
     })
 }
 
@@ -195,10 +208,11 @@ where
     Box::pin(async move {
         let kind = parcel.frames.next_kind().unwrap_or_default();
         let Some(frame) = parcel.take(kind) else { return };
-        parcel.free();
+        parcel.room.free(&parcel.frames);
         let Some(message) = parcel.open::<M>(&frame) else { return };
+        let node = parcel.frames.origin().node().cloned();
         let cancel = Cancel::new();
-        if let Err(skipped) = cx.enter(parcel.meta(&frame, Some(cancel.clone()))) {
+        if let Err(skipped) = enter(cx, node.as_ref(), &frame, Some(cancel.clone())) {
             return parcel.skip(&frame, skipped);
         }
         let stream = StreamOut::new(cancel);
@@ -264,31 +278,24 @@ fn encode<T: Serialize>(content: Content, value: &T, buffer: &mut BytesMut) -> R
 }
 
 /// A reply that is owed while a handler runs. A handler that panics, is killed or fails pays with `STOPPED`.
-struct Owed {
-    origin: Arc<dyn crate::frames::Origin>,
-    path: Arc<str>,
+struct Owed<'a> {
+    frames: &'a Frames,
     correlation: u64,
     /// Whether the origin knows that the ask is being handled.
     is_begun: bool,
     is_paid: bool,
 }
 
-impl Owed {
-    fn new(frames: &Frames, correlation: u64) -> Self {
-        Self {
-            origin: Arc::clone(frames.origin()),
-            path: Arc::clone(frames.path()),
-            correlation,
-            is_begun: false,
-            is_paid: false,
-        }
+impl<'a> Owed<'a> {
+    fn new(frames: &'a Frames, correlation: u64) -> Self {
+        Self { frames, correlation, is_begun: false, is_paid: false }
     }
 
     /// Lets the asker withdraw the ask, and grant room to its stream, while the handler runs.
     fn may_be_cancelled(&mut self, stream: Arc<StreamOut>) {
         if self.correlation != 0 {
             self.is_begun = true;
-            self.origin.begin(self.correlation, stream);
+            self.frames.origin().begin(self.correlation, stream);
         }
     }
 
@@ -297,14 +304,15 @@ impl Owed {
     }
 }
 
-impl Drop for Owed {
+impl Drop for Owed<'_> {
     fn drop(&mut self) {
+        let origin = self.frames.origin();
         if self.is_begun {
-            self.origin.end(self.correlation);
+            origin.end(self.correlation);
         }
         if !self.is_paid {
-            let error = AskError::Stopped { path: self.path.to_string() };
-            refuse(&*self.origin, self.correlation, &failure_of(&error, self.origin.here()));
+            let error = AskError::Stopped { path: self.frames.path().to_string() };
+            refuse(&**origin, self.correlation, &failure_of(&error, origin.here()));
         }
     }
 }

@@ -20,6 +20,7 @@ use mesh_proto::{
     frame::{ChannelKind, MessageHeader, Overflow},
 };
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// The way to an actor on another node.
 pub(crate) struct RelayPort {
@@ -99,7 +100,7 @@ impl Room for RelayRoom {
                 content: frame.content,
                 correlation: 0,
                 sender: frame.sender,
-                budget_ms: budget_ms(frame.deadline),
+                budget_ms: budget_ms(frame.deadline, Instant::now),
                 body: None,
             };
             if frame.correlation != 0 {

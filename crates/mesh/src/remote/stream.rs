@@ -56,7 +56,7 @@ where
             let asked = Asked::new(channel.session(), Waiter::Stream(sender))?;
             let header = MessageHeader {
                 correlation: asked.correlation,
-                ..header(&channel, kind, Content::Bincode, &meta)
+                ..header(&channel, kind, Content::Bincode, &meta, Instant::now)
             };
             let payload = encoded(&route.path, &open.message)?;
             within(deadline, channel.send(header, payload), || route.unsent()).await?;
@@ -107,7 +107,7 @@ where
     loop {
         let answer = answers.recv().await.unwrap_or(Answer::Lost);
         let Answer::Frame { outcome: Outcome::Item, payload, .. } = &answer else {
-            return reply_of(answer, channel, path);
+            return reply_of(answer, channel.session(), path);
         };
         let item = decode_payload::<M::Item>(payload).map_err(|error| AskError::BadMessage {
             path: path.to_string(),

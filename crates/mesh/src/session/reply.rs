@@ -7,9 +7,7 @@ use crate::{
 };
 use bytes::{BufMut, Bytes};
 use mesh_net::{FrameReader, RecvHalf};
-use mesh_proto::{
-    frame::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX, Outcome, ReplyHeader},
-};
+use mesh_proto::frame::{FRAME_BYTES_MAX, MESSAGE_BYTES_MAX, Outcome, ReplyHeader};
 use std::sync::Arc;
 
 impl Session {

@@ -1,9 +1,10 @@
 //! Which stream is which: both sides open all of theirs at once, and each says what it is.
 
 use super::{Session, hello::ControlStream};
+use crate::pending::{Answer, Waiter};
 use bytes::{Buf, Bytes};
 use mesh_net::{Outbox, RecvHalf};
-use mesh_proto::frame::{LANES, PREAMBLE_BYTES, Preamble, PreambleError};
+use mesh_proto::frame::{Control, LANES, PREAMBLE_BYTES, Preamble, PreambleError};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
@@ -55,6 +56,8 @@ impl Session {
         self.spawn(async move { session.accept_streams().await });
         let session = Arc::clone(self);
         self.spawn(async move { session.expire_bodies().await });
+        let session = Arc::clone(self);
+        self.spawn(async move { session.expire_asks().await });
     }
 
     async fn open_streams(self: Arc<Self>) {
@@ -75,6 +78,16 @@ impl Session {
         if send.write_chunk(intro).await.is_ok() {
             let _ = outbox.drive(send).await;
         }
+    }
+
+    async fn expire_asks(&self) {
+        let late = |correlation, waiter| {
+            self.control(&Control::Cancel { correlation });
+            if let Waiter::Ask(asker) = waiter {
+                drop(asker.send(Answer::Late));
+            }
+        };
+        self.pending.expire(late).await;
     }
 
     async fn accept_streams(self: Arc<Self>) {

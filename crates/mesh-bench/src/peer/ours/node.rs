@@ -40,7 +40,8 @@ pub(crate) fn serve(
         };
         for index in 0..actors {
             let name = actor_name(index);
-            let actor = node.mesh().spawn(ActorSpec::new(&*name).class(class), Counter::default);
+            let actor =
+                node.mesh().spawn(ActorSpec::new(&*name).class(class).mailbox(8192), Counter::default);
             node.mesh().publish(&name, &actor)?;
         }
         listening(node.local_addr())?;
