@@ -41,6 +41,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     io::stdin().read_line(&mut line)?;
     let assignment: Assignment = serde_json::from_str(&line).context("not an assignment")?;
     pin::pin_to(&assignment.cores)?;
+    pin::let_others_finish()?;
 
     let (go, gate) = oneshot::channel();
     let orders = thread::Builder::new().name("orders".into()).spawn(move || obey_until_eof(go))?;

@@ -66,6 +66,21 @@ pub(crate) fn pin_to(_cores: &[usize]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Lets whoever has the core finish its turn when a thread of this process is woken, as nodes do it: for all peers alike.
+///
+/// # Errors
+/// If the system refuses.
+#[cfg(target_os = "linux")]
+pub(crate) fn let_others_finish() -> anyhow::Result<()> {
+    let set = scheduler::set_self_policy(scheduler::Policy::Batch, 0);
+    set.map_err(|()| anyhow::anyhow!("the system lets no process be scheduled in batches"))
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn let_others_finish() -> anyhow::Result<()> {
+    Ok(())
+}
+
 #[cfg(target_os = "linux")]
 fn allowed_cores() -> Vec<usize> {
     use rustix::thread::{CpuSet, sched_getaffinity};

@@ -290,9 +290,7 @@ impl Pool {
         if current.runtime_flavor() == RuntimeFlavor::MultiThread {
             return Ok(Self::Callers(current));
         }
-        let own =
-            tokio::runtime::Builder::new_multi_thread().thread_name("mesh-pool").enable_all().build()?;
-        Ok(Self::Own(Some(own)))
+        Ok(Self::Own(Some(crate::threads::runtime()?)))
     }
 
     fn handle(&self) -> Handle {

@@ -48,7 +48,7 @@ pub use node_actor::{
 };
 pub use registry::{SpawnContext, Spawnable};
 pub use session::HelloError;
-pub use wire::{KindError, Kinds, WireActor, WireMessage};
+pub use wire::{KindError, Kinds, WireActor, WireMessage, raw_bytes};
 
 pub use mesh_actor::{
     Actor, ActorInfo, ActorRef, ActorSpec, AskError, Cancel, Class, Context, ExitReason, Handler, Items,

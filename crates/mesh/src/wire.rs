@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{any::Any, fmt};
 
+pub mod raw_bytes;
 mod rules;
 
 pub use rules::KindError;

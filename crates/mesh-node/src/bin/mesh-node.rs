@@ -5,9 +5,8 @@ use std::process::ExitCode;
 
 use mesh_node::{Node, NodeError};
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run().await {
+fn main() -> ExitCode {
+    match mesh_node::runtime().map_err(NodeError::from).and_then(|runtime| runtime.block_on(run())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // With stderr gone the exit code still tells.

@@ -24,6 +24,7 @@ impl WireActor for Counter {
 /// To be counted.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub(super) struct Note {
+    #[serde(with = "mesh::raw_bytes")]
     #[schemars(with = "Vec<u8>")]
     pub(super) body: Bytes,
 }
@@ -53,6 +54,7 @@ impl Handler<Note> for Counter {
 /// To be sent back.
 #[derive(Serialize, Deserialize, JsonSchema)]
 pub(super) struct Echo {
+    #[serde(with = "mesh::raw_bytes")]
     #[schemars(with = "Vec<u8>")]
     pub(super) body: Bytes,
 }
