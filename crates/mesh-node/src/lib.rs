@@ -32,5 +32,5 @@ pub use error::NodeError;
 pub use model::models;
 pub use node::Node;
 pub use ready::Ready;
-pub use threads::runtime;
 pub use state::{NodeState, StateError, StateFolder, client_identity};
+pub use threads::runtime;

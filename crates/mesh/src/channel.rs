@@ -15,7 +15,10 @@ use mesh_proto::{
 use parking_lot::Mutex;
 use std::{
     collections::VecDeque,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::sync::{Notify, oneshot};
 
@@ -35,6 +38,8 @@ pub(crate) struct Channel {
     path: Box<str>,
     phase: Mutex<Phase>,
     decided: Notify,
+    /// Whether the phase is `Closed`: for those who look at each message.
+    is_closed: AtomicBool,
     /// Channels of clients that end in this one.
     relays: Mutex<Vec<Weak<Inlet>>>,
 }
@@ -101,6 +106,7 @@ impl Channel {
             path: path.into(),
             phase,
             decided: Notify::new(),
+            is_closed: AtomicBool::new(false),
             relays: Mutex::default(),
         })
     }
@@ -139,7 +145,7 @@ impl Channel {
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        matches!(&*self.phase.lock(), Phase::Closed(_))
+        self.is_closed.load(Ordering::Acquire)
     }
 
     /// Sends without waiting: the fast path, one frame encoded straight into its lane.
@@ -280,6 +286,7 @@ impl Channel {
 
     pub(crate) fn on_closed(&self, failure: &Failure) {
         let before = std::mem::replace(&mut *self.phase.lock(), Phase::Closed(failure.clone()));
+        self.is_closed.store(true, Ordering::Release);
         self.decided.notify_waiters();
         for relay in self.relays() {
             relay.close(failure);

@@ -87,6 +87,13 @@ impl Frame {
     }
 }
 
+/// How much lies in a group.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Size {
+    messages: usize,
+    bytes: usize,
+}
+
 /// A group of messages from one origin. Dropped before all were taken, it tells every asker left.
 pub(crate) struct Frames {
     origin: Arc<dyn Origin>,
@@ -104,6 +111,17 @@ pub(crate) struct Frames {
 impl Frames {
     pub(crate) fn new(origin: Arc<dyn Origin>, path: Arc<str>, inlet: Option<Arc<Inlet>>) -> Self {
         Self { origin, path, inlet, arena: Vec::new(), items: Vec::new(), next: 0, weight: Weight::ZERO }
+    }
+
+    /// Sets memory aside for a group like one of this size.
+    pub(crate) fn reserve(&mut self, like: Size) {
+        self.arena.reserve(like.bytes);
+        self.items.reserve(like.messages);
+    }
+
+    /// How much lies in the group.
+    pub(crate) fn size(&self) -> Size {
+        Size { messages: self.items.len(), bytes: self.arena.len() }
     }
 
     /// Messages were taken and their room is free: the peer may be lent more.

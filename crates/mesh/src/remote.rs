@@ -18,7 +18,11 @@ use mesh_proto::{
 };
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
-use std::{marker::PhantomData, sync::Arc, time::Duration};
+use std::{
+    marker::PhantomData,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::{
     sync::oneshot,
     time::{Instant, timeout_at},
@@ -39,7 +43,10 @@ pub(crate) struct Remote<M> {
 struct Route {
     mesh: Mesh,
     path: ActorPath,
-    known: Mutex<Option<(Arc<Channel>, u16)>>,
+    /// The first channel that was found: no lock for each message as long as its connection lives.
+    first: OnceLock<(Arc<Channel>, u16)>,
+    /// The one that is used when the first was lost.
+    later: Mutex<Option<(Arc<Channel>, u16)>>,
 }
 
 /// Where a message goes now.
@@ -50,17 +57,35 @@ enum Way<M: Message> {
 
 impl<M> Remote<M> {
     pub(crate) fn new(mesh: Mesh, path: ActorPath) -> Self {
-        Self { route: Arc::new(Route { mesh, path, known: Mutex::new(None) }), of: PhantomData }
+        let route = Route { mesh, path, first: OnceLock::new(), later: Mutex::new(None) };
+        Self { route: Arc::new(route), of: PhantomData }
     }
 }
 
 impl Route {
     fn channel_now(&self) -> Option<(Arc<Channel>, u16)> {
-        let mut known = self.known.lock();
-        if known.as_ref().is_some_and(|(channel, _)| channel.is_closed()) {
-            *known = None;
+        self.with_channel(|channel, kind| (Arc::clone(channel), kind))
+    }
+
+    /// Lends the channel that is known, if it is not closed.
+    #[inline]
+    fn with_channel<R>(&self, then: impl FnOnce(&Arc<Channel>, u16) -> R) -> Option<R> {
+        if let Some((channel, kind)) = self.first.get()
+            && !channel.is_closed()
+        {
+            return Some(then(channel, *kind));
         }
-        known.clone()
+        let mut later = self.later.lock();
+        if later.as_ref().is_some_and(|(channel, _)| channel.is_closed()) {
+            *later = None;
+        }
+        later.as_ref().map(|(channel, kind)| then(channel, *kind))
+    }
+
+    fn learn(&self, channel: &Arc<Channel>, kind: u16) {
+        if self.first.set((Arc::clone(channel), kind)).is_err() {
+            *self.later.lock() = Some((Arc::clone(channel), kind));
+        }
     }
 
     /// The way for the kind `kind`; opens a channel if there is none.
@@ -83,7 +108,7 @@ impl Route {
             Place::There(session) => {
                 let channel = session.channel(&path);
                 let place = open(&channel, &path, kind, streams).await?;
-                *self.known.lock() = Some((Arc::clone(&channel), place));
+                self.learn(&channel, place);
                 Ok(Way::There(channel, place))
             }
         }
@@ -135,12 +160,11 @@ impl<M: WireMessage> Deliver<M> for Remote<M> {
     #[inline]
     fn try_tell(&self, message: M, meta: Meta) -> Result<(), TryTellError<M>> {
         let full = |message| TryTellError::Full { message, len: 0, capacity: 0 };
-        // A channel that was closed meanwhile is found out by the send.
-        let known = self.route.known.lock();
-        let Some((channel, kind)) = &*known else { return Err(full(message)) };
-        let (channel, kind) = (channel, *kind);
-        let header = header(channel, kind, Content::Bincode, &meta, Instant::now);
-        match channel.try_send(&header, |buffer| encode_payload(&message, buffer)) {
+        let sent = self.route.with_channel(|channel, kind| {
+            let header = header(channel, kind, Content::Bincode, &meta, Instant::now);
+            channel.try_send(&header, |buffer| encode_payload(&message, buffer))
+        });
+        match sent.unwrap_or(Err(Unsent::Opening)) {
             Ok(()) => Ok(()),
             // Whether it only takes a moment is for `tell` to find out.
             Err(Unsent::NoCredit | Unsent::Opening | Unsent::Later | Unsent::Closed(_)) => Err(full(message)),

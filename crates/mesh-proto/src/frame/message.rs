@@ -1,6 +1,6 @@
 //! Headers of the two streams that carry payloads.
 
-use super::varint::{Reader, Writer, Wrong};
+use super::varint::{Reader, Writer, Wrong, one_byte};
 use crate::DecodeError;
 use bytes::BytesMut;
 
@@ -77,6 +77,9 @@ impl MessageHeader {
     /// Appends the header's bytes to `buffer`.
     #[inline]
     pub fn encode(&self, buffer: &mut BytesMut) {
+        if let Some(short) = self.short() {
+            return buffer.extend_from_slice(&short);
+        }
         let mut writer = Writer::<HEADER_BYTES_MAX>::new();
         writer.integer(self.channel.into());
         writer.integer(self.kind.into());
@@ -86,6 +89,23 @@ impl MessageHeader {
         writer.integer(self.budget_ms);
         write_body(&mut writer, self.body);
         buffer.extend_from_slice(writer.as_slice());
+    }
+
+    /// The bytes of a header whose integers are one byte each, as those of most tells.
+    #[inline]
+    fn short(&self) -> Option<[u8; 7]> {
+        if self.body.is_some() {
+            return None;
+        }
+        Some([
+            one_byte(self.channel.into())?,
+            one_byte(self.kind.into())?,
+            self.content as u8,
+            one_byte(self.correlation)?,
+            one_byte(self.sender)?,
+            one_byte(self.budget_ms)?,
+            0,
+        ])
     }
 
     /// Reads a header at the start of `bytes`; returns it with the number of bytes that it took.

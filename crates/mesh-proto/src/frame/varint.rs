@@ -9,6 +9,12 @@ const U16: u8 = 251;
 const U32: u8 = 252;
 const U64: u8 = 253;
 
+/// An integer that is one byte, as that byte.
+#[inline]
+pub(super) fn one_byte(value: u64) -> Option<u8> {
+    (value < ONE_BYTE_BELOW).then(|| value.to_le_bytes()[0])
+}
+
 /// Fields written one after the other, at most `N` bytes in all.
 pub(super) struct Writer<const N: usize> {
     bytes: [u8; N],

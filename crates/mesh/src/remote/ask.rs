@@ -39,24 +39,25 @@ impl Route {
         message: M,
         meta: &Meta,
     ) -> Result<Waiting<M::Reply>, M> {
-        let known = self.known.lock();
-        let Some((channel, kind)) = &*known else { return Err(message) };
-        let (reply, replied) = oneshot::channel();
-        let Ok(asked) = Asked::until(channel.session(), Waiter::Ask(reply), meta.deadline) else {
-            return Err(message);
-        };
         let started = Instant::now();
-        let header = MessageHeader {
-            correlation: asked.correlation,
-            ..header(channel, *kind, Content::Bincode, meta, || started)
-        };
-        if channel.try_send(&header, |buffer| encode_payload(&message, buffer)).is_err() {
-            asked.never_sent();
-            return Err(message);
-        }
-        drop(known);
-        let route = Arc::clone(self);
-        Ok(Waiting { route, asked: Some(asked), replied, started, deadline: meta.deadline, of: PhantomData })
+        let (reply, replied) = oneshot::channel();
+        let asked = self.with_channel(|channel, kind| {
+            let asked = Asked::until(channel.session(), Waiter::Ask(reply), meta.deadline).ok()?;
+            let header = MessageHeader {
+                correlation: asked.correlation,
+                ..header(channel, kind, Content::Bincode, meta, || started)
+            };
+            match channel.try_send(&header, |buffer| encode_payload(&message, buffer)) {
+                Ok(()) => Some(asked),
+                Err(_) => {
+                    asked.never_sent();
+                    None
+                }
+            }
+        });
+        let Some(asked) = asked.flatten() else { return Err(message) };
+        let (route, deadline) = (Arc::clone(self), meta.deadline);
+        Ok(Waiting { route, asked: Some(asked), replied, started, deadline, of: PhantomData })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::Session;
 use crate::{
-    frames::{Frame as Message, refuse},
+    frames::{Frame as Message, Size, refuse},
     inlet::{Arrived, Behind, Inlet},
 };
 use bytes::Bytes;
@@ -57,6 +57,8 @@ struct Groups {
     session: Arc<Session>,
     lane: u8,
     groups: Vec<Group>,
+    /// The channel of the last group, and how much that was: the next is mostly alike.
+    last: (u32, Size),
     now: Instant,
     wrong: Option<String>,
 }
@@ -70,7 +72,14 @@ struct Group {
 
 impl Groups {
     fn new(session: Arc<Session>, lane: u8) -> Self {
-        Self { session, lane, groups: Vec::new(), now: Instant::now(), wrong: None }
+        Self {
+            session,
+            lane,
+            groups: Vec::new(),
+            last: (0, Size::default()),
+            now: Instant::now(),
+            wrong: None,
+        }
     }
 
     fn add(&mut self, frame: Frame<'_>) {
@@ -128,9 +137,13 @@ impl Groups {
                 if self.groups.is_empty() {
                     self.now = Instant::now();
                 }
+                let mut arrived = inlet.arrived();
+                if self.last.0 == header.channel {
+                    arrived.frames.reserve(self.last.1);
+                }
                 let group = Group {
                     channel: header.channel,
-                    arrived: inlet.arrived(),
+                    arrived,
                     is_holding: inlet.is_holding(self.lane),
                     inlet,
                 };
@@ -147,6 +160,7 @@ impl Groups {
 
     fn deliver(&mut self) {
         for group in self.groups.drain(..) {
+            self.last = (group.channel, group.arrived.frames.size());
             if let Err(overrun) = group.inlet.receive(self.lane, group.arrived) {
                 self.wrong.get_or_insert(overrun.to_string());
             }

@@ -99,7 +99,10 @@ mod tests {
 
     #[test]
     fn a_list_of_numbers_is_read_from_json() {
-        assert_eq!(serde_json::from_str::<Ours>("[1, 2, 255]").unwrap(), Ours(Bytes::from_static(&[1, 2, 255])));
+        assert_eq!(
+            serde_json::from_str::<Ours>("[1, 2, 255]").unwrap(),
+            Ours(Bytes::from_static(&[1, 2, 255]))
+        );
         assert!(serde_json::from_str::<Ours>("[256]").is_err());
     }
 }
