@@ -66,8 +66,8 @@ fn serve(assignment: &Assignment) -> Result<Vec<Reading>> {
     let Assignment { peer, row, ref certificates, .. } = *assignment;
     let listening = |address| report(&Report::Listening { address });
     match peer {
-        PeerName::Ours => ours::serve(certificates, Place::Pool, row.actors(), listening)?,
-        PeerName::OursTrusted => ours::serve(certificates, Place::Network, row.actors(), listening)?,
+        PeerName::Ours => ours::serve(certificates, Place::Pool, row, listening)?,
+        PeerName::OursTrusted => ours::serve(certificates, Place::Network, row, listening)?,
         PeerName::RawQuinn | PeerName::RawQuinnUni => raw_quinn::serve(certificates, listening)?,
         peer => bail!("{} has no server", peer.label()),
     }

@@ -102,6 +102,11 @@ impl Row {
         if self == Self::S300 { STUCK + 1 } else { 2 }
     }
 
+    /// Messages that the mailboxes of our actors hold: as many small tells as raw quinn keeps in flight; else the default.
+    pub(crate) fn mailbox(self) -> u32 {
+        if self == Self::R3 { 8192 } else { 1024 }
+    }
+
     /// True for rows within one process.
     pub(crate) fn is_local(self) -> bool {
         matches!(self, Self::L1 { .. } | Self::L2 | Self::R8 | Self::R9)

@@ -47,6 +47,10 @@ impl Machine {
             "machine: {cpu}, {cores} cores, kernel {kernel}; loopback, 64 bytes unless the row says more"
         )?;
         writeln!(out, "pinned: {pinned}")?;
+        writeln!(
+            out,
+            "scheduling: SCHED_BATCH on Linux, for all peers; mailboxes: 1,024 messages and 1 MiB, in R3 8,192"
+        )?;
         let hint = if *runs < 3 { " (three or more for figures to quote)" } else { "" };
         writeln!(out, "medians of {runs} runs{hint}, peers taking turns; differences under 20 % are noise\n")
     }

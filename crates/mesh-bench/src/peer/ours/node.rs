@@ -10,7 +10,10 @@ use mesh::{ActorSpec, Class, Identity, Node, NodeConfig, Runtimes};
 use tokio::runtime::{self, Runtime};
 
 use super::{actor::Counter, client::MeshClient};
-use crate::tls::{Certificates, CertifiedKey};
+use crate::{
+    row::Row,
+    tls::{Certificates, CertifiedKey},
+};
 
 /// Where actors and their callers run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,14 +24,14 @@ pub(crate) enum Place {
     Network,
 }
 
-/// Serves actors `0..actors` until the process ends.
+/// Serves the actors that the row needs until the process ends.
 ///
 /// # Errors
 /// If the node can't start.
 pub(crate) fn serve(
     certificates: &Certificates,
     place: Place,
-    actors: u32,
+    row: Row,
     listening: impl FnOnce(SocketAddr) -> Result<()>,
 ) -> Result<()> {
     let threads = Threads::start()?;
@@ -38,10 +41,11 @@ pub(crate) fn serve(
             Place::Pool => Class::Pool,
             Place::Network => Class::Trusted,
         };
-        for index in 0..actors {
+        for index in 0..row.actors() {
             let name = actor_name(index);
-            let actor =
-                node.mesh().spawn(ActorSpec::new(&*name).class(class).mailbox(8192), Counter::default);
+            let actor = node
+                .mesh()
+                .spawn(ActorSpec::new(&*name).class(class).mailbox(row.mailbox()), Counter::default);
             node.mesh().publish(&name, &actor)?;
         }
         listening(node.local_addr())?;
