@@ -114,7 +114,7 @@ any_runs() {
 
 [ -f "$workflow" ] || fail "there is no workflow $workflow"
 [ -f "$text" ] || fail "there is no text $text"
-if [ -z "${BIN:-}" ]; then cargo build --release --quiet -p mesh-node; fi
+if [ -z "${BIN:-}" ]; then cargo build --release -p mesh-node; fi
 mkdir -p "$logs"
 choose_model
 

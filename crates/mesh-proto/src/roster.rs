@@ -62,6 +62,9 @@ impl Member {
     }
 }
 
+/// No node counts so far by honest means: a row that claims more is not believed, so that each can be refuted.
+const INCARNATION_MAX: u64 = 1 << 48;
+
 /// Every member that was ever heard of, the own node included.
 #[derive(Debug, Clone)]
 pub struct Roster {
@@ -118,6 +121,9 @@ impl Roster {
     }
 
     fn merge_one(&mut self, row: Member) -> Option<Member> {
+        if row.incarnation > INCARNATION_MAX {
+            return None;
+        }
         if row.id == self.own {
             return self.refute(&row);
         }

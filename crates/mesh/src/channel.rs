@@ -26,7 +26,7 @@ mod charge;
 mod write;
 
 pub(crate) use charge::Charge;
-use charge::hand_over;
+use charge::{Served, hand_over};
 use write::write_inline;
 pub(crate) use write::{budget_ms, write_frame};
 
@@ -79,7 +79,7 @@ impl Terms {
 #[derive(Debug)]
 struct InLine {
     weight: Weight,
-    ready: oneshot::Sender<Charge>,
+    ready: oneshot::Sender<Result<Charge, Failure>>,
 }
 
 /// Why a message was not sent at once.
@@ -241,15 +241,16 @@ impl Channel {
             if open.line.is_empty() && open.credit.try_charge(weight) {
                 return Ok(Charge::new(self, weight));
             }
-            if open.terms.overflow == Overflow::Reject {
-                return Err(self.mailbox_full(&open.terms));
-            }
             let (ready, waits) = oneshot::channel();
             open.line.push_back(InLine { weight, ready });
             self.want(open);
             waits
         };
-        waits.await.map_err(|_| self.closed_error())
+        match waits.await {
+            Ok(Ok(charge)) => Ok(charge),
+            Ok(Err(full)) => Err(error_of(full)),
+            Err(_) => Err(self.closed_error()),
+        }
     }
 
     /// Takes whatever credit there is, up to `upto`, without waiting: for messages that will be relayed.
@@ -306,6 +307,19 @@ impl Channel {
         hand_over(served);
     }
 
+    /// The mailbox rejects what it has no room for: whoever waits here is told.
+    pub(crate) fn on_full(&self, failure: &Failure) {
+        let line = {
+            let mut phase = self.phase.lock();
+            let Phase::Open(open) = &mut *phase else { return };
+            open.is_wanted = false;
+            std::mem::take(&mut open.line)
+        };
+        for waiting in line {
+            let _ = waiting.ready.send(Err(failure.clone()));
+        }
+    }
+
     /// Gives unused credit back; whoever waits here asks anew.
     pub(crate) fn on_reclaim(&self) {
         for relay in self.relays() {
@@ -320,7 +334,7 @@ impl Channel {
     }
 
     /// Charges for the first in line as long as there is credit. The caller hands over outside of the lock.
-    fn serve(self: &Arc<Self>, open: &mut Open) -> Vec<(oneshot::Sender<Charge>, Charge)> {
+    fn serve(self: &Arc<Self>, open: &mut Open) -> Served {
         let mut served = Vec::new();
         while let Some(first) = open.line.front() {
             if first.ready.is_closed() {

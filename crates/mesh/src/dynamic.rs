@@ -303,7 +303,12 @@ impl Origin for Here {
     }
 
     fn begin(&self, correlation: u64, stream: Arc<StreamOut>) {
-        self.shared.running.lock().insert(correlation, stream);
+        self.shared.running.lock().insert(correlation, Arc::clone(&stream));
+        // The asker may have gone while its message waited in the mailbox.
+        if self.shared.pending.with(correlation, |_| ()).is_none() {
+            self.end(correlation);
+            stream.cancel.cancel();
+        }
     }
 
     fn end(&self, correlation: u64) {

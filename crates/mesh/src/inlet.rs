@@ -4,11 +4,13 @@
 //! and a stuck actor holds back its own senders only.
 
 use crate::{
+    failure::failure_of,
     frames::{Frame, Frames, Origin, refuse},
     port::{Port, Reserved, Room},
     session::Session,
 };
 use bytes::Bytes;
+use mesh_actor::AskError;
 use mesh_proto::{
     Failure,
     credit::{Overrun, ReceiverCredit, Shortage, Weight},
@@ -271,9 +273,19 @@ impl Inlet {
             };
             match Arc::clone(&self.port).reserve(short).await {
                 Ok(reserved) => self.grant(reserved, short),
+                Err(error @ AskError::MailboxFull { .. }) => return self.reject(&error),
                 Err(_) => return, // the port is closing; `close` tells the peer
             }
         }
+    }
+
+    /// The mailbox rejects what it has no room for: so the peer's waiting senders are told.
+    fn reject(&self, error: &AskError) {
+        let mut state = self.state.lock();
+        state.is_reserving = false;
+        state.wanted = None;
+        let failure = failure_of(error, self.session.here());
+        self.session.control(&Control::Full { channel: self.number, failure });
     }
 
     fn grant(&self, reserved: Reserved, weight: Weight) {
@@ -316,6 +328,7 @@ impl Inlet {
             state.closed = Some(failure.clone());
             std::mem::take(&mut state.held)
         };
+        self.session.forget_inlet(self.number);
         self.session.control(&Control::Closed { channel: self.number, failure: failure.clone() });
         for held in held.into_values().flatten() {
             let correlation = match held {

@@ -41,8 +41,10 @@ mod hello;
 mod lane;
 mod reply;
 mod streams;
+mod withdrawn;
 
 pub use hello::HelloError;
+use withdrawn::Withdrawn;
 
 /// Bytes that wait in front of a lane before its senders wait: 128 KiB.
 const LANE_OUTBOX_BYTES: usize = 128 * 1024;
@@ -76,6 +78,7 @@ pub(crate) struct Session {
     channels: Mutex<Channels>,
     inlets: Mutex<HashMap<u32, Arc<Inlet>>>,
     running: Mutex<HashMap<u64, Running>>,
+    withdrawn: Mutex<Withdrawn>,
     bodies: body::Bodies,
     next_body: AtomicU64,
     is_closed: AtomicBool,
@@ -167,7 +170,13 @@ impl Session {
 
     /// Notes which ask of ours works for an ask of the peer.
     pub(crate) fn relays_to(&self, theirs: u64, to: &Arc<Self>, ours: u64) {
-        self.running.lock().insert(theirs, Running::Relayed { to: Arc::clone(to), correlation: ours });
+        let relayed = Running::Relayed { to: Arc::clone(to), correlation: ours };
+        self.running.lock().insert(theirs, relayed);
+        if self.withdrawn.lock().take(theirs)
+            && let Some(relayed) = self.running.lock().remove(&theirs)
+        {
+            relayed.cancel();
+        }
     }
 
     /// The peer is at fault: says so, and ends the connection.
@@ -283,7 +292,12 @@ impl Origin for Session {
     }
 
     fn begin(&self, correlation: u64, stream: Arc<StreamOut>) {
-        self.running.lock().insert(correlation, Running::Here(stream));
+        self.running.lock().insert(correlation, Running::Here(Arc::clone(&stream)));
+        // In this order: a withdrawal that comes now finds the ask in one of the two.
+        if self.withdrawn.lock().take(correlation) || self.is_closed() {
+            self.forget(correlation);
+            stream.cancel.cancel();
+        }
     }
 
     fn end(&self, correlation: u64) {

@@ -3,8 +3,8 @@
 
 use mesh::{
     Actor, ActorSpec, AskError, Authority, Client, ClientConfig, Context, Handler, Items, JsonItem, Kinds,
-    MemoryNetwork, Mesh, Message, Node, NodeConfig, PeerIdentity, Role, Runtimes, StreamHandler, Streaming,
-    WireActor, WireMessage,
+    MemoryNetwork, Mesh, Message, Node, NodeConfig, Overflow, PeerIdentity, Role, Runtimes, StreamHandler,
+    Streaming, WireActor, WireMessage,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -185,6 +185,9 @@ on_both_transports!(
     credit_that_one_node_leaves_idle_goes_to_another_that_waits,
     a_dropped_stream_stops_its_actor,
     a_dropped_ask_is_told_to_its_handler,
+    a_stream_that_is_withdrawn_before_its_turn_does_not_hold_its_actor,
+    a_distant_mailbox_that_rejects_is_full_only_when_it_is,
+    an_actor_that_ended_is_found_again_under_its_name,
 );
 
 /// Polls until `ready` says so; what it waits for must come within ten seconds.
@@ -407,4 +410,64 @@ async fn a_dropped_ask_is_told_to_its_handler(cluster: Cluster) {
     let neighbour = alpha.mesh().recipient::<Say>("beta/tester").unwrap();
     let reply = neighbour.ask(Say { text: "free".to_owned() }).timeout(LIMIT).await;
     assert_eq!(reply.as_deref(), Ok("free"), "the handler has seen that nobody waits");
+}
+
+async fn a_stream_that_is_withdrawn_before_its_turn_does_not_hold_its_actor(cluster: Cluster) {
+    let alpha = cluster.node("alpha", &[]).await;
+    let _beta = cluster.node("beta", &[&alpha]).await;
+    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let local = alpha.mesh().recipient::<Wait>("beta/tester").unwrap();
+    let busy = tokio::spawn(async move { local.ask(Wait {}).timeout(LIMIT).await });
+    let tester = alpha.mesh().stream_recipient::<Count>("beta/tester").unwrap();
+    let mut stream = tester.stream(Count { to: u32::MAX });
+    let none = tokio::time::timeout(Duration::from_millis(300), stream.next()).await;
+    assert!(none.is_err(), "the actor is busy: {none:?}");
+    drop(stream);
+    busy.abort();
+    let neighbour = alpha.mesh().recipient::<Say>("beta/tester").unwrap();
+    let reply = neighbour.ask(Say { text: "free".to_owned() }).timeout(LIMIT).await;
+    assert_eq!(reply.as_deref(), Ok("free"), "nobody reads the stream");
+}
+
+async fn a_distant_mailbox_that_rejects_is_full_only_when_it_is(cluster: Cluster) {
+    let alpha = cluster.node("alpha", &[]).await;
+    let beta = cluster.node("beta", &[&alpha]).await;
+    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let spec = ActorSpec::new("strict").mailbox(8).overflow(Overflow::Reject);
+    let strict = beta.mesh().spawn(spec, Tester::default);
+    beta.mesh().publish("strict", &strict).unwrap();
+    let say = alpha.mesh().recipient::<Say>("beta/strict").unwrap();
+    // Wider than the first window, of an empty mailbox.
+    let text = "x".repeat(20_000);
+    assert_eq!(say.ask(Say { text: text.clone() }).await, Ok(text));
+    let wait = alpha.mesh().recipient::<Wait>("beta/strict").unwrap();
+    let mut sent = 0;
+    let full = loop {
+        match wait.tell(Wait {}).await {
+            Ok(()) => sent += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(full, AskError::MailboxFull { len: 7..=8, capacity: 8, .. }), "{full:?}");
+    assert!((8..=9).contains(&sent), "the mailbox's 8, and the one that is handled: {sent}");
+    strict.kill();
+    strict.stopped().await;
+}
+
+async fn an_actor_that_ended_is_found_again_under_its_name(cluster: Cluster) {
+    let alpha = cluster.node("alpha", &[]).await;
+    let beta = cluster.node("beta", &[&alpha]).await;
+    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let to_brief = alpha.mesh().recipient::<Say>("beta/brief").unwrap();
+    for life in 0..3 {
+        let brief = beta.mesh().spawn(ActorSpec::new("brief"), Tester::default);
+        beta.mesh().publish("brief", &brief).unwrap();
+        let text = format!("life {life}");
+        eventually("the name", async || to_brief.ask(Say { text: text.clone() }).await == Ok(text.clone()))
+            .await;
+        brief.stop();
+        brief.stopped().await;
+        eventually("the end of the name", async || to_brief.ask(Say { text: text.clone() }).await.is_err())
+            .await;
+    }
 }

@@ -6,7 +6,13 @@ use std::process::ExitCode;
 use mesh_node::{Node, NodeError};
 
 fn main() -> ExitCode {
-    match mesh_node::runtime().map_err(NodeError::from).and_then(|runtime| runtime.block_on(run())) {
+    let ended = mesh_node::runtime().map_err(NodeError::from).and_then(|runtime| {
+        let ended = runtime.block_on(run());
+        // Dropping it would wait for an actor that never yields, with nobody left to hear a signal.
+        runtime.shutdown_background();
+        ended
+    });
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // With stderr gone the exit code still tells.

@@ -19,7 +19,7 @@ pub struct Hello {
 pub enum Overflow {
     /// Senders wait for room.
     Wait,
-    /// Senders without credit are told `MAILBOX_FULL` at once.
+    /// Senders for whom there is no room are told `MAILBOX_FULL` at once.
     Reject,
 }
 
@@ -117,4 +117,11 @@ pub enum Control {
     Withdrawn(Vec<String>),
     /// The sender stops taking work and will close.
     Leaving,
+    /// The answer to `Want` of a mailbox that rejects: there is no room, and whoever waits is told.
+    Full {
+        /// The opener's number.
+        channel: u32,
+        /// `MAILBOX_FULL`, with what the owner knows of its mailbox.
+        failure: Failure,
+    },
 }

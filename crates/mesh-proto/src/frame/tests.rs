@@ -58,6 +58,7 @@ fn every_control_frame() -> Vec<Control> {
         Control::Reclaim { channel: 1 },
         Control::Return { channel: 1, returned: weight },
         Control::Cancel { correlation: 300 },
+        Control::Full { channel: 1, failure: failure() },
         Control::StreamGrant { correlation: 300, granted: weight },
         Control::Members(vec![member]),
         Control::Published(vec![entry]),
@@ -162,7 +163,7 @@ proptest! {
     }
 
     #[test]
-    fn a_frame_with_one_byte_changed_is_a_frame_or_an_error(which in 0usize..15, at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn a_frame_with_one_byte_changed_is_a_frame_or_an_error(which in 0usize..16, at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         let mut bytes = BytesMut::new();
         encode_frame(&every_control_frame()[which], &mut bytes);
         let at = at.index(bytes.len());

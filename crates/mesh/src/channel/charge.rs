@@ -1,7 +1,7 @@
 //! Credit between its charge and its frame.
 
 use super::Channel;
-use mesh_proto::credit::Weight;
+use mesh_proto::{Failure, credit::Weight};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
@@ -53,9 +53,12 @@ impl Drop for Charge {
     }
 }
 
+/// Charges for those who waited for them.
+pub(super) type Served = Vec<(oneshot::Sender<Result<Charge, Failure>>, Charge)>;
+
 /// A receiver that is gone leaves the charge here, where dropping it may lock the channel again.
-pub(super) fn hand_over(served: Vec<(oneshot::Sender<Charge>, Charge)>) {
+pub(super) fn hand_over(served: Served) {
     for (ready, charge) in served {
-        drop(ready.send(charge));
+        drop(ready.send(Ok(charge)));
     }
 }

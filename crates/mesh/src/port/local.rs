@@ -111,6 +111,10 @@ impl<A: Actor> Port for LocalPort<A> {
 
     fn reserve(self: Arc<Self>, weight: Weight) -> BoxFuture<'static, Result<Reserved, AskError>> {
         async move {
+            if self.rejects() {
+                let reserved = self.actor.mailbox().try_reserve(mailbox_weight(weight));
+                return Ok(Box::new(reserved.ok_or_else(|| self.full_error())?) as Reserved);
+            }
             let reserved = self.actor.mailbox().reserve(mailbox_weight(weight)).await;
             Ok(Box::new(reserved.map_err(|_closed| self.not_running())?) as Reserved)
         }

@@ -68,9 +68,7 @@ impl<R: DeserializeOwned> Future for Waiting<R> {
         let this = self.get_mut();
         let Poll::Ready(answer) = Pin::new(&mut this.replied).poll(cx) else { return Poll::Pending };
         let path = &this.route.path;
-        let Some(asked) = this.asked.take() else {
-            return Poll::Ready(Err(AskError::Cancelled { path: path.to_string() }));
-        };
+        let asked = this.asked.take().expect("a future is not polled after its end");
         let reply = match answer.unwrap_or(Answer::Lost) {
             Answer::Late => Err(AskError::DeadlineExceeded {
                 path: path.to_string(),

@@ -6,7 +6,7 @@
 use super::Session;
 use crate::inlet::Inlet;
 use bytes::{Buf, Bytes, BytesMut};
-use mesh_net::RecvHalf;
+use mesh_net::{OpenError, RecvHalf};
 use mesh_proto::frame::{BODY_NUMBER_BYTES, Body, Preamble, ReplyHeader};
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::Arc, time::Duration};
@@ -15,8 +15,14 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-/// How long a header waits for its stream, a stream for its header, and a reader for the next bytes: 10 s.
+/// How long a stream waits for its header, and a reader for the next bytes: 10 s.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a header waits for its stream, which may stand behind the bodies before it: 60 s.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Bodies of one peer whose halves have not met: 65,536, of about 100 bytes each.
+const HALVES_MAX: usize = 65_536;
 
 /// Bodies whose two halves have not met yet.
 #[derive(Default)]
@@ -60,14 +66,22 @@ impl Session {
                 drop(halves);
                 self.violation("announced one body twice");
             }
+            None if halves.len() >= HALVES_MAX => {
+                drop(halves);
+                self.violation("announced too many bodies at once");
+            }
             None => drop(halves.insert(body.number, Half::Header(expected, Instant::now()))),
         }
     }
 
     pub(super) async fn write_body(&self, number: u64, payload: Bytes) {
-        let Ok(mut send) = self.connection.open_uni(0).await else {
-            // The peer notices at its deadline; a permit that never comes is a peer that reads nothing.
-            return self.violation("permits no stream for a body");
+        let mut send = loop {
+            match self.connection.open_uni(0).await {
+                Ok(send) => break send,
+                // Other bodies are on their way, over a slow path perhaps. The end of the session ends this wait.
+                Err(OpenError::TooManyStreams { .. }) => {}
+                Err(_) => return,
+            }
         };
         let mut intro = BytesMut::from(&Preamble::Body.encode()[..]);
         intro.extend_from_slice(&number.to_le_bytes());
@@ -123,7 +137,7 @@ impl Session {
             let late: Vec<u64> = {
                 let halves = self.bodies.halves.lock();
                 let is_late =
-                    |half: &Half| matches!(half, Half::Header(_, since) if since.elapsed() > BODY_TIMEOUT);
+                    |half: &Half| matches!(half, Half::Header(_, since) if since.elapsed() > STREAM_TIMEOUT);
                 halves.iter().filter(|(_, half)| is_late(half)).map(|(number, _)| *number).collect()
             };
             for number in late {

@@ -63,6 +63,11 @@ impl Session {
                     channel.on_grant(granted);
                 }
             }
+            Control::Full { channel, failure } => {
+                if let Some(channel) = self.channel_numbered(channel) {
+                    channel.on_full(&failure);
+                }
+            }
             Control::Want { channel, until } => {
                 if let Some(inlet) = self.inlet(channel) {
                     inlet.on_want(until);
@@ -80,7 +85,15 @@ impl Session {
                 }
             }
             Control::Cancel { correlation } => {
-                let running = self.running.lock().remove(&correlation);
+                let running = {
+                    let mut running = self.running.lock();
+                    let found = running.remove(&correlation);
+                    if found.is_none() {
+                        // It may wait in a mailbox, or be on its way here.
+                        self.withdrawn.lock().note(correlation);
+                    }
+                    found
+                };
                 if let Some(running) = running {
                     running.cancel();
                 }

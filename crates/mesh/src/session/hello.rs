@@ -77,6 +77,7 @@ impl Session {
             channels: Default::default(),
             inlets: Default::default(),
             running: Default::default(),
+            withdrawn: Default::default(),
             bodies: Bodies::default(),
             next_body: 1.into(),
             is_closed: false.into(),

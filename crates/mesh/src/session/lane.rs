@@ -47,6 +47,11 @@ impl Session {
         }
     }
 
+    /// Messages that still come for it are refused one by one.
+    pub(crate) fn forget_inlet(&self, channel: u32) {
+        self.inlets.lock().remove(&channel);
+    }
+
     pub(super) fn inlet(&self, channel: u32) -> Option<Arc<Inlet>> {
         self.inlets.lock().get(&channel).cloned()
     }
