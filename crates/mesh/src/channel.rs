@@ -115,6 +115,10 @@ impl Channel {
         &self.session
     }
 
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(crate) fn number(&self) -> u32 {
         self.number
     }

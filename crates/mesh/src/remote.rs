@@ -20,12 +20,15 @@ use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use std::{
     marker::PhantomData,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 use tokio::{
     sync::oneshot,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 
 mod ask;
@@ -47,6 +50,8 @@ struct Route {
     first: OnceLock<(Arc<Channel>, u16)>,
     /// The one that is used when the first was lost.
     later: Mutex<Option<(Arc<Channel>, u16)>>,
+    /// Whether a channel is being opened for senders who do not wait for it.
+    is_opening: AtomicBool,
 }
 
 /// Where a message goes now.
@@ -57,7 +62,13 @@ enum Way<M: Message> {
 
 impl<M> Remote<M> {
     pub(crate) fn new(mesh: Mesh, path: ActorPath) -> Self {
-        let route = Route { mesh, path, first: OnceLock::new(), later: Mutex::new(None) };
+        let route = Route {
+            mesh,
+            path,
+            first: OnceLock::new(),
+            later: Mutex::new(None),
+            is_opening: AtomicBool::new(false),
+        };
         Self { route: Arc::new(route), of: PhantomData }
     }
 }
@@ -80,6 +91,25 @@ impl Route {
             *later = None;
         }
         later.as_ref().map(|(channel, kind)| then(channel, *kind))
+    }
+
+    /// The actor itself, if it is in this process.
+    fn here<T: Message>(&self, kind: &str) -> Option<Recipient<T>> {
+        let Ok(Place::Here(port)) = self.mesh.shared().place(&self.path.to_string()) else { return None };
+        port.recipient(kind)?.downcast().ok().map(|recipient| *recipient)
+    }
+
+    /// Opens a channel for those who try again later.
+    fn open_soon<T: Message>(self: &Arc<Self>, kind: &'static str) {
+        if self.is_opening.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let route = Arc::clone(self);
+        self.mesh.shared().tasks.spawn(async move {
+            // What stands in the way is for `tell` and `ask` to say.
+            let _ = timeout(TELL_TIMEOUT, route.way::<T>(kind, false)).await;
+            route.is_opening.store(false, Ordering::Release);
+        });
     }
 
     fn learn(&self, channel: &Arc<Channel>, kind: u16) {
@@ -164,7 +194,16 @@ impl<M: WireMessage> Deliver<M> for Remote<M> {
             let header = header(channel, kind, Content::Bincode, &meta, Instant::now);
             channel.try_send(&header, |buffer| encode_payload(&message, buffer))
         });
-        match sent.unwrap_or(Err(Unsent::Opening)) {
+        let Some(sent) = sent else {
+            if meta.is_empty()
+                && let Some(recipient) = self.route.here::<M>(M::KIND)
+            {
+                return recipient.try_tell(message);
+            }
+            self.route.open_soon::<M>(M::KIND);
+            return Err(full(message));
+        };
+        match sent {
             Ok(()) => Ok(()),
             // Whether it only takes a moment is for `tell` to find out.
             Err(Unsent::NoCredit | Unsent::Opening | Unsent::Later | Unsent::Closed(_)) => Err(full(message)),

@@ -147,14 +147,16 @@ impl Session {
         channels.last += 1;
         let number = channels.last;
         let channel = Channel::new(Arc::clone(self), number, path);
+        // Looked at under the lock that the session's end takes after it has said that it is over.
+        if self.is_closed() {
+            drop(channels);
+            channel.on_closed(&self.unreachable_failure(false));
+            return channel;
+        }
         channels.by_path.insert(path.to_owned(), Arc::clone(&channel));
         channels.by_number.insert(number, Arc::clone(&channel));
         drop(channels);
-        if self.is_closed() {
-            channel.on_closed(&self.unreachable_failure(false));
-        } else {
-            self.control(&Control::Open { channel: number, path: path.to_owned() });
-        }
+        self.control(&Control::Open { channel: number, path: path.to_owned() });
         channel
     }
 

@@ -188,6 +188,7 @@ on_both_transports!(
     a_stream_that_is_withdrawn_before_its_turn_does_not_hold_its_actor,
     a_distant_mailbox_that_rejects_is_full_only_when_it_is,
     an_actor_that_ended_is_found_again_under_its_name,
+    who_never_waits_gets_through_all_the_same,
 );
 
 /// Polls until `ready` says so; what it waits for must come within ten seconds.
@@ -418,6 +419,12 @@ async fn a_stream_that_is_withdrawn_before_its_turn_does_not_hold_its_actor(clus
     eventually("beta", async || alive(alpha.mesh()) == 2).await;
     let local = alpha.mesh().recipient::<Wait>("beta/tester").unwrap();
     let busy = tokio::spawn(async move { local.ask(Wait {}).timeout(LIMIT).await });
+    let probe = alpha.mesh().recipient::<Say>("beta/tester").unwrap();
+    eventually("the long message", async || {
+        let probe = probe.ask(Say { text: String::new() }).timeout(Duration::from_millis(300)).await;
+        matches!(probe, Err(AskError::DeadlineExceeded { .. }))
+    })
+    .await;
     let tester = alpha.mesh().stream_recipient::<Count>("beta/tester").unwrap();
     let mut stream = tester.stream(Count { to: u32::MAX });
     let none = tokio::time::timeout(Duration::from_millis(300), stream.next()).await;
@@ -469,5 +476,20 @@ async fn an_actor_that_ended_is_found_again_under_its_name(cluster: Cluster) {
         brief.stopped().await;
         eventually("the end of the name", async || to_brief.ask(Say { text: text.clone() }).await.is_err())
             .await;
+    }
+}
+
+async fn who_never_waits_gets_through_all_the_same(cluster: Cluster) {
+    let alpha = cluster.node("alpha", &[]).await;
+    let beta = cluster.node("beta", &[&alpha]).await;
+    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let (log, logged) = std::sync::mpsc::channel();
+    let log = std::sync::Mutex::new(log);
+    let writer = beta.mesh().spawn(ActorSpec::new("writer"), move || Writer(log.lock().unwrap().clone()));
+    beta.mesh().publish("writer", &writer).unwrap();
+    for from in [&alpha, &beta] {
+        let to_writer = from.mesh().recipient::<Say>("beta/writer").unwrap();
+        eventually("the way", async || to_writer.try_tell(Say { text: "hi".to_owned() }).is_ok()).await;
+        assert_eq!(logged.recv_timeout(LIMIT).unwrap(), "hi");
     }
 }

@@ -126,7 +126,9 @@ impl Session {
     fn on_closed(&self, number: u32, failure: &mesh_proto::Failure) {
         let mut channels = self.channels.lock();
         let Some(channel) = channels.by_number.remove(&number) else { return };
-        channels.by_path.retain(|_, known| !Arc::ptr_eq(known, &channel));
+        if channels.by_path.get(channel.path()).is_some_and(|known| Arc::ptr_eq(known, &channel)) {
+            channels.by_path.remove(channel.path());
+        }
         drop(channels);
         channel.on_closed(failure);
     }
