@@ -31,8 +31,8 @@ pub enum StateError {
     },
     /// A file is not what it should be: cut short, edited, of another kind. It is left as it is.
     #[error(
-        "{} is unusable ({reason}): put a good copy in its place, or remove it to have a new one made \
-         (with a new authority every node must start anew)",
+        "{} is unusable ({reason}): put a good copy in its place; in a node's own state folder, remove it to have a \
+         new one made (with a new authority every node must start anew)",
         path.display()
     )]
     Broken {
