@@ -107,7 +107,7 @@ impl<A: Actor> Context<A> {
     }
 
     /// As [`enter`](Self::enter), for one of many messages from the same node: its name is not counted up and down
-    /// with each message, which costs more than decoding a small one.
+    /// with each message.
     ///
     /// # Errors
     /// As [`enter`](Self::enter).

@@ -102,7 +102,8 @@ impl Row {
         if self == Self::S300 { STUCK + 1 } else { 2 }
     }
 
-    /// Messages that the mailboxes of our actors hold: as many small tells as raw quinn keeps in flight; else the default.
+    /// Messages that the mailboxes of our actors hold: the default, but more in R3, where a sender that never waits for
+    /// its receiver is measured.
     pub(crate) fn mailbox(self) -> u32 {
         if self == Self::R3 { 8192 } else { 1024 }
     }

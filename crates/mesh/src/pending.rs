@@ -104,7 +104,7 @@ impl Pending {
 
     /// Takes out whoever waits at its deadline, and hands it to `late`; never ends.
     ///
-    /// One timer serves all. One for each ask took a sixth of a busy asker's time.
+    /// One timer serves all: with one for each ask, tokio had 16 % of a busy asker's profile.
     pub(crate) async fn expire(&self, late: impl Fn(u64, Waiter)) {
         loop {
             let earliest = self.table.lock().earliest;

@@ -174,9 +174,10 @@ impl Session {
     pub(crate) fn relays_to(&self, theirs: u64, to: &Arc<Self>, ours: u64) {
         let relayed = Running::Relayed { to: Arc::clone(to), correlation: ours };
         self.running.lock().insert(theirs, relayed);
-        if self.withdrawn.lock().take(theirs)
-            && let Some(relayed) = self.running.lock().remove(&theirs)
-        {
+        // One lock at a time: a withdrawal takes both, in the other order.
+        let is_withdrawn = self.withdrawn.lock().take(theirs);
+        let relayed = if is_withdrawn { self.running.lock().remove(&theirs) } else { None };
+        if let Some(relayed) = relayed {
             relayed.cancel();
         }
     }
@@ -296,7 +297,8 @@ impl Origin for Session {
     fn begin(&self, correlation: u64, stream: Arc<StreamOut>) {
         self.running.lock().insert(correlation, Running::Here(Arc::clone(&stream)));
         // In this order: a withdrawal that comes now finds the ask in one of the two.
-        if self.withdrawn.lock().take(correlation) || self.is_closed() {
+        let is_withdrawn = self.withdrawn.lock().take(correlation);
+        if is_withdrawn || self.is_closed() {
             self.forget(correlation);
             stream.cancel.cancel();
         }

@@ -133,6 +133,14 @@ impl Cluster {
         node
     }
 
+    /// Two nodes, alpha and beta, that know each other.
+    async fn pair(&self) -> (Node, Node) {
+        let alpha = self.node("alpha", &[]).await;
+        let beta = self.node("beta", &[&alpha]).await;
+        eventually("beta", async || alive(alpha.mesh()) == 2).await;
+        (alpha, beta)
+    }
+
     async fn client(&self, node: &Node) -> Mesh {
         let addrs = [node.local_addr().to_string()];
         let config = ClientConfig::default();
@@ -224,9 +232,7 @@ async fn three_nodes_see_one_another_and_answer_from_anywhere(cluster: Cluster) 
 }
 
 async fn a_client_that_reaches_one_node_reaches_every_actor(cluster: Cluster) {
-    let alpha = cluster.node("alpha", &[]).await;
-    let beta = cluster.node("beta", &[&alpha]).await;
-    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let (alpha, beta) = cluster.pair().await;
     let client = cluster.client(&alpha).await;
     for path in ["alpha/tester", "beta/tester"] {
         let tester = client.recipient::<Say>(path).unwrap();
@@ -262,9 +268,7 @@ async fn what_cannot_be_sent_is_a_typed_error_with_candidates(cluster: Cluster) 
 }
 
 async fn a_stream_crosses_nodes_in_order_and_ends_with_its_reply(cluster: Cluster) {
-    let alpha = cluster.node("alpha", &[]).await;
-    let beta = cluster.node("beta", &[&alpha]).await;
-    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let (alpha, beta) = cluster.pair().await;
     let client = cluster.client(&alpha).await;
     for mesh in [alpha.mesh(), beta.mesh(), &client] {
         let tester = mesh.stream_recipient::<Count>("beta/tester").unwrap();
@@ -286,9 +290,7 @@ async fn a_stream_crosses_nodes_in_order_and_ends_with_its_reply(cluster: Cluste
 }
 
 async fn a_stuck_actor_holds_back_its_senders_and_not_its_neighbours(cluster: Cluster) {
-    let alpha = cluster.node("alpha", &[]).await;
-    let beta = cluster.node("beta", &[&alpha]).await;
-    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let (alpha, beta) = cluster.pair().await;
     let stuck = beta.mesh().spawn(ActorSpec::new("stuck").mailbox(64), Tester::default);
     beta.mesh().publish("stuck", &stuck).unwrap();
     let to_stuck = alpha.mesh().recipient::<Wait>("beta/stuck").unwrap();
@@ -312,9 +314,7 @@ async fn a_stuck_actor_holds_back_its_senders_and_not_its_neighbours(cluster: Cl
 }
 
 async fn asks_in_flight_to_a_lost_node_fail_and_may_have_run(cluster: Cluster) {
-    let alpha = cluster.node("alpha", &[]).await;
-    let beta = cluster.node("beta", &[&alpha]).await;
-    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let (alpha, beta) = cluster.pair().await;
     let slow = alpha.mesh().recipient::<Wait>("beta/tester").unwrap();
     let ask = tokio::spawn(async move { slow.ask(Wait {}).timeout(Duration::from_secs(60)).await });
     let tester = alpha.mesh().recipient::<Say>("beta/tester").unwrap();
@@ -330,9 +330,7 @@ async fn asks_in_flight_to_a_lost_node_fail_and_may_have_run(cluster: Cluster) {
 }
 
 async fn large_messages_and_small_ones_behind_them_keep_their_order(cluster: Cluster) {
-    let alpha = cluster.node("alpha", &[]).await;
-    let beta = cluster.node("beta", &[&alpha]).await;
-    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let (alpha, beta) = cluster.pair().await;
     let (log, logged) = std::sync::mpsc::channel();
     let log = std::sync::Mutex::new(log);
     let writer = beta.mesh().spawn(ActorSpec::new("writer"), move || Writer(log.lock().unwrap().clone()));
@@ -389,9 +387,7 @@ async fn credit_that_one_node_leaves_idle_goes_to_another_that_waits(cluster: Cl
 }
 
 async fn a_dropped_stream_stops_its_actor(cluster: Cluster) {
-    let alpha = cluster.node("alpha", &[]).await;
-    let _beta = cluster.node("beta", &[&alpha]).await;
-    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let (alpha, _beta) = cluster.pair().await;
     let tester = alpha.mesh().stream_recipient::<Count>("beta/tester").unwrap();
     let mut stream = tester.stream(Count { to: u32::MAX });
     assert_eq!(stream.next().await, Some(0));
@@ -402,9 +398,7 @@ async fn a_dropped_stream_stops_its_actor(cluster: Cluster) {
 }
 
 async fn a_dropped_ask_is_told_to_its_handler(cluster: Cluster) {
-    let alpha = cluster.node("alpha", &[]).await;
-    let _beta = cluster.node("beta", &[&alpha]).await;
-    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let (alpha, _beta) = cluster.pair().await;
     let busy = alpha.mesh().recipient::<Wait>("beta/tester").unwrap();
     let given_up = busy.ask(Wait {}).timeout(Duration::from_millis(200)).await;
     assert!(matches!(given_up, Err(AskError::DeadlineExceeded { may_have_run: true, .. })), "{given_up:?}");
@@ -414,9 +408,7 @@ async fn a_dropped_ask_is_told_to_its_handler(cluster: Cluster) {
 }
 
 async fn a_stream_that_is_withdrawn_before_its_turn_does_not_hold_its_actor(cluster: Cluster) {
-    let alpha = cluster.node("alpha", &[]).await;
-    let _beta = cluster.node("beta", &[&alpha]).await;
-    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let (alpha, _beta) = cluster.pair().await;
     let local = alpha.mesh().recipient::<Wait>("beta/tester").unwrap();
     let busy = tokio::spawn(async move { local.ask(Wait {}).timeout(LIMIT).await });
     let probe = alpha.mesh().recipient::<Say>("beta/tester").unwrap();
@@ -437,9 +429,7 @@ async fn a_stream_that_is_withdrawn_before_its_turn_does_not_hold_its_actor(clus
 }
 
 async fn a_distant_mailbox_that_rejects_is_full_only_when_it_is(cluster: Cluster) {
-    let alpha = cluster.node("alpha", &[]).await;
-    let beta = cluster.node("beta", &[&alpha]).await;
-    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let (alpha, beta) = cluster.pair().await;
     let spec = ActorSpec::new("strict").mailbox(8).overflow(Overflow::Reject);
     let strict = beta.mesh().spawn(spec, Tester::default);
     beta.mesh().publish("strict", &strict).unwrap();
@@ -462,9 +452,7 @@ async fn a_distant_mailbox_that_rejects_is_full_only_when_it_is(cluster: Cluster
 }
 
 async fn an_actor_that_ended_is_found_again_under_its_name(cluster: Cluster) {
-    let alpha = cluster.node("alpha", &[]).await;
-    let beta = cluster.node("beta", &[&alpha]).await;
-    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let (alpha, beta) = cluster.pair().await;
     let to_brief = alpha.mesh().recipient::<Say>("beta/brief").unwrap();
     for life in 0..3 {
         let brief = beta.mesh().spawn(ActorSpec::new("brief"), Tester::default);
@@ -480,9 +468,7 @@ async fn an_actor_that_ended_is_found_again_under_its_name(cluster: Cluster) {
 }
 
 async fn who_never_waits_gets_through_all_the_same(cluster: Cluster) {
-    let alpha = cluster.node("alpha", &[]).await;
-    let beta = cluster.node("beta", &[&alpha]).await;
-    eventually("beta", async || alive(alpha.mesh()) == 2).await;
+    let (alpha, beta) = cluster.pair().await;
     let (log, logged) = std::sync::mpsc::channel();
     let log = std::sync::Mutex::new(log);
     let writer = beta.mesh().spawn(ActorSpec::new("writer"), move || Writer(log.lock().unwrap().clone()));

@@ -114,8 +114,7 @@ impl MessageHeader {
     /// [`DecodeError::Malformed`] when the bytes are not such a header.
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<(Self, usize), DecodeError> {
-        let mut reader = Reader::new(bytes);
-        Self::read(&mut reader).map(|header| (header, reader.taken())).map_err(malformed::<Self>)
+        decoded(bytes, Self::read)
     }
 
     #[inline]
@@ -150,8 +149,7 @@ impl ReplyHeader {
     /// [`DecodeError::Malformed`] when the bytes are not such a header.
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<(Self, usize), DecodeError> {
-        let mut reader = Reader::new(bytes);
-        Self::read(&mut reader).map(|header| (header, reader.taken())).map_err(malformed::<Self>)
+        decoded(bytes, Self::read)
     }
 
     #[inline]
@@ -188,6 +186,16 @@ fn read_body(reader: &mut Reader<'_>) -> Result<Option<Body>, Wrong> {
         1 => Ok(Some(Body { number: reader.integer()?, bytes: reader.integer()? })),
         _ => Err(Wrong::Tag),
     }
+}
+
+#[inline]
+fn decoded<T>(
+    bytes: &[u8],
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T, Wrong>,
+) -> Result<(T, usize), DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let header = read(&mut reader).map_err(malformed::<T>)?;
+    Ok((header, reader.taken()))
 }
 
 #[cold]

@@ -23,6 +23,18 @@ fn a_node_that_hears_of_its_own_death_refutes_it() {
 }
 
 #[test]
+fn a_row_that_nobody_could_refute_is_not_believed() {
+    let mut roster = Roster::new(member(1, 5, 0, MemberState::Alive));
+    for incarnation in [u64::MAX, INCARNATION_MAX + 1] {
+        let told =
+            [member(1, 5, incarnation, MemberState::Down), member(2, 5, incarnation, MemberState::Down)];
+        assert!(roster.merge(told).is_empty());
+    }
+    let told = roster.merge([member(1, 5, INCARNATION_MAX - 1, MemberState::Down)]);
+    assert_eq!(told, vec![member(1, 5, INCARNATION_MAX, MemberState::Alive)]);
+}
+
+#[test]
 fn news_of_an_older_boot_changes_nothing() {
     let mut roster = Roster::new(member(1, 5, 0, MemberState::Alive));
     roster.merge([member(2, 8, 0, MemberState::Alive)]);

@@ -172,3 +172,63 @@ impl Groups {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{
+        Actor, ActorSpec, Context, Handler, Kinds, MemoryNetwork, Message, Node, NodeConfig, PeerIdentity,
+        Role, Runtimes, WireActor, WireMessage,
+    };
+    use mesh_proto::NodeId;
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Serialize, Deserialize, JsonSchema)]
+    struct Ping {}
+    impl Message for Ping {
+        type Reply = ();
+    }
+    impl WireMessage for Ping {
+        const KIND: &'static str = "test.ping.v1";
+    }
+
+    #[derive(Default)]
+    struct Brief;
+    impl Actor for Brief {}
+    impl Handler<Ping> for Brief {
+        async fn handle(&mut self, _: Ping, _: &mut Context<Self>) {}
+    }
+    impl WireActor for Brief {
+        fn accepts(kinds: Kinds<Self>) -> Kinds<Self> {
+            kinds.message::<Ping>()
+        }
+    }
+
+    async fn node(network: &MemoryNetwork, id: u128, name: &str, seeds: Vec<String>) -> Node {
+        let peer_id =
+            PeerIdentity { cluster: "test".to_owned(), role: Role::Node, name: name.to_owned(), id };
+        let endpoint = network.endpoint(peer_id.clone());
+        let config = NodeConfig { seeds, ..NodeConfig::default() };
+        Node::builder(config).start_on(endpoint, peer_id, Runtimes::current()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn actors_that_ended_leave_no_inlet_behind() {
+        let network = MemoryNetwork::default();
+        let alpha = node(&network, 1, "alpha", Vec::new()).await;
+        let beta = node(&network, 2, "beta", vec![alpha.local_addr().to_string()]).await;
+        let session = alpha.mesh().shared().membership().unwrap().session_of(NodeId(2)).unwrap();
+        for life in 0..5 {
+            let name = format!("brief-{life}");
+            let brief = alpha.mesh().spawn(ActorSpec::new(&*name), Brief::default);
+            alpha.mesh().publish(&name, &brief).unwrap();
+            let to_brief = beta.mesh().recipient::<Ping>(&format!("alpha/{name}")).unwrap();
+            to_brief.ask(Ping {}).await.unwrap();
+            assert_eq!(session.inlets.lock().len(), 1, "that of the actor that lives");
+            brief.stop();
+            // Fails as soon as beta has heard of the end.
+            while to_brief.ask(Ping {}).await.is_ok() {}
+        }
+        assert!(session.inlets.lock().is_empty());
+    }
+}
