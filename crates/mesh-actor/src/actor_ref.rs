@@ -63,7 +63,7 @@ impl<A: Actor> ActorRef<A> {
     where
         A: Handler<M>,
     {
-        Deliver::try_tell(self, message, Meta::default())
+        Deliver::try_tell(self, message, &Meta::default())
     }
 
     /// Asks for a sequence of items; see [`ReplyStream`].

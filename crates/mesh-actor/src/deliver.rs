@@ -25,7 +25,7 @@ pub trait Deliver<M: Message>: Send + Sync {
     ///
     /// # Errors
     /// [`TryTellError`] with the message.
-    fn try_tell(&self, message: M, meta: Meta) -> Result<(), TryTellError<M>>;
+    fn try_tell(&self, message: M, meta: &Meta) -> Result<(), TryTellError<M>>;
 
     /// Sends, and waits for room until `meta.deadline`, or for 5 s.
     fn tell(&self, message: M, meta: Meta) -> BoxFuture<'static, Result<(), TellError>>;
@@ -50,14 +50,14 @@ impl<A: Handler<M>, M: Message> Deliver<M> for ActorRef<A> {
     }
 
     #[inline]
-    fn try_tell(&self, message: M, meta: Meta) -> Result<(), TryTellError<M>> {
+    fn try_tell(&self, message: M, meta: &Meta) -> Result<(), TryTellError<M>> {
         let mailbox = self.mailbox().inner();
         let bytes = message.weight_bytes();
         let refused = if meta.is_empty() {
             mailbox.offer(Box::new(Plain(message)), bytes).map_err(|(letter, refusal)| (letter.0, refusal))
         } else {
             mailbox
-                .offer(Box::new(Told { message, meta }), bytes)
+                .offer(Box::new(Told { message, meta: meta.clone() }), bytes)
                 .map_err(|(letter, refusal)| (letter.message, refusal))
         };
         refused.map_err(|(message, refusal)| match refusal {
@@ -154,7 +154,7 @@ impl<M: Message> Recipient<M> {
     /// # Errors
     /// There is no room, others wait for room, or the actor takes no more messages.
     pub fn try_tell(&self, message: M) -> Result<(), TryTellError<M>> {
-        self.to.try_tell(message, Meta::default())
+        self.to.try_tell(message, &Meta::default())
     }
 
     pub(crate) fn deliver(&self) -> &Arc<dyn Deliver<M>> {

@@ -52,14 +52,14 @@ impl<M: Message> IntoFuture for Tell<'_, M> {
     type Output = Result<(), TellError>;
     type IntoFuture = TellFuture;
 
-    #[inline]
+    // Most tells end here: what they carry is not to be moved about for each.
+    #[inline(always)]
     fn into_future(self) -> TellFuture {
         let Self { to, message, meta } = self;
-        let aside = if meta.is_empty() { Meta::default() } else { meta.clone() };
-        TellFuture(match to.try_tell(message, meta) {
+        TellFuture(match to.try_tell(message, &meta) {
             Ok(()) => State::Done(Some(Ok(()))),
             Err(TryTellError::Refused { error, .. }) => State::Done(Some(Err(error))),
-            Err(TryTellError::Full { message, .. }) => State::Waiting(to.tell(message, aside)),
+            Err(TryTellError::Full { message, .. }) => State::Waiting(to.tell(message, meta)),
         })
     }
 }

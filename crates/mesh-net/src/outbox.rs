@@ -3,7 +3,7 @@
 use std::fmt;
 use std::pin::pin;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
@@ -30,7 +30,7 @@ pub struct Outbox {
 }
 
 struct State {
-    buffer: BytesMut,
+    buffer: Vec<u8>,
     is_open: bool,
     /// Senders that wait for room.
     waiting: usize,
@@ -42,7 +42,7 @@ impl Outbox {
     /// The last push accepted may exceed the limit by its own size. 128 KiB serves a lane well: less than the window of
     /// its stream, so that the wait is in one place.
     pub fn new(limit_bytes: usize) -> Self {
-        let state = State { buffer: BytesMut::new(), is_open: true, waiting: 0 };
+        let state = State { buffer: Vec::new(), is_open: true, waiting: 0 };
         Self {
             limit: limit_bytes.max(1),
             state: Mutex::new(state),
@@ -59,7 +59,7 @@ impl Outbox {
     /// # Errors
     /// [`PushError::Full`] when the limit is reached, [`PushError::Closed`] when nothing will be sent any more; `append`
     /// was not called.
-    pub fn try_push<R>(&self, append: impl FnOnce(&mut BytesMut) -> R) -> Result<R, PushError> {
+    pub fn try_push<R>(&self, append: impl FnOnce(&mut Vec<u8>) -> R) -> Result<R, PushError> {
         let state = self.state.lock();
         if !state.is_open {
             return Err(PushError::Closed);
@@ -75,7 +75,7 @@ impl Outbox {
     ///
     /// # Errors
     /// [`Closed`] when nothing will be sent any more; `append` was not called.
-    pub fn push_always<R>(&self, append: impl FnOnce(&mut BytesMut) -> R) -> Result<R, Closed> {
+    pub fn push_always<R>(&self, append: impl FnOnce(&mut Vec<u8>) -> R) -> Result<R, Closed> {
         let state = self.state.lock();
         if !state.is_open {
             return Err(Closed);
@@ -90,7 +90,7 @@ impl Outbox {
     ///
     /// # Cancel safety
     /// Cancel safe: `append` is called only when this returns, and a wake-up meant for this sender goes to the next.
-    pub async fn push<R>(&self, append: impl FnOnce(&mut BytesMut) -> R) -> Result<R, Closed> {
+    pub async fn push<R>(&self, append: impl FnOnce(&mut Vec<u8>) -> R) -> Result<R, Closed> {
         let place = {
             let mut state = self.state.lock();
             if !state.is_open {
@@ -173,16 +173,16 @@ impl Outbox {
             return if state.is_open { Taken::Nothing } else { Taken::End };
         }
         let capacity = state.buffer.len().clamp(BUFFER_BYTES_MIN, BUFFER_BYTES_MAX);
-        let batch = std::mem::replace(&mut state.buffer, BytesMut::with_capacity(capacity));
+        let batch = std::mem::replace(&mut state.buffer, Vec::with_capacity(capacity));
         let has_waiting = state.waiting > 0;
         drop(state);
         if has_waiting {
             self.room.notify_one();
         }
-        Taken::Batch(batch.freeze())
+        Taken::Batch(batch.into())
     }
 
-    fn append<R>(&self, mut state: MutexGuard<'_, State>, append: impl FnOnce(&mut BytesMut) -> R) -> R {
+    fn append<R>(&self, mut state: MutexGuard<'_, State>, append: impl FnOnce(&mut Vec<u8>) -> R) -> R {
         let was_empty = state.buffer.is_empty();
         let mut taken_back = TakeBack { to: state.buffer.len(), buffer: &mut state.buffer };
         let result = append(taken_back.buffer);
@@ -226,7 +226,7 @@ enum Taken {
 /// Shortens the buffer to `to` when dropped: an encoder that panics halfway must not leave half a frame among the
 /// frames of others.
 struct TakeBack<'a> {
-    buffer: &'a mut BytesMut,
+    buffer: &'a mut Vec<u8>,
     to: usize,
 }
 
@@ -252,7 +252,7 @@ impl<'a> Place<'a> {
         Self { outbox, is_left: false }
     }
 
-    async fn append_in_turn<R>(mut self, append: impl FnOnce(&mut BytesMut) -> R) -> Result<R, Closed> {
+    async fn append_in_turn<R>(mut self, append: impl FnOnce(&mut Vec<u8>) -> R) -> Result<R, Closed> {
         let outbox = self.outbox;
         loop {
             let mut turn = pin!(outbox.room.notified());
@@ -290,7 +290,7 @@ struct CloseOnDrop<'a>(&'a Outbox);
 
 impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.state.lock().buffer = BytesMut::new();
+        self.0.state.lock().buffer = Vec::new();
         self.0.close();
     }
 }

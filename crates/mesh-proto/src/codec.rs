@@ -11,7 +11,6 @@
 
 use crate::frame::CONTROL_BYTES_MAX;
 use bincode::{Decode, Encode, config};
-use bytes::{BufMut, BytesMut};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Most bytes that decoding one payload may claim, collections included: 32 MiB.
@@ -80,18 +79,20 @@ pub fn decode_frame<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
 ///
 /// # Errors
 /// As [`decode_frame`].
+#[inline]
 pub fn decode_payload<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let (value, taken) =
-        bincode::serde::decode_from_slice(bytes, PAYLOAD).map_err(|error| malformed::<T>(&error))?;
-    exactly::<T>(taken, bytes.len())?;
-    Ok(value)
+    match bincode::serde::decode_from_slice(bytes, PAYLOAD) {
+        Ok((value, taken)) if taken == bytes.len() => Ok(value),
+        Ok((_, taken)) => Err(trailing::<T>(taken, bytes.len())),
+        Err(error) => Err(malformed::<T>(&error)),
+    }
 }
 
 /// Appends the bytes of a frame's header, or of a whole control frame, to `buffer`.
 ///
 /// # Panics
 /// Never: our frames hold nothing that cannot be encoded, and the buffer grows.
-pub fn encode_frame<T: Encode>(value: &T, buffer: &mut BytesMut) {
+pub fn encode_frame<T: Encode>(value: &T, buffer: &mut Vec<u8>) {
     bincode::encode_into_writer(value, Append(buffer), FRAME).expect("a frame of ours has only plain fields");
 }
 
@@ -99,7 +100,8 @@ pub fn encode_frame<T: Encode>(value: &T, buffer: &mut BytesMut) {
 ///
 /// # Errors
 /// [`EncodeError`] when the type's own serde implementation refuses; `buffer` is then as it was.
-pub fn encode_payload<T: Serialize>(value: &T, buffer: &mut BytesMut) -> Result<(), EncodeError> {
+#[inline]
+pub fn encode_payload<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<(), EncodeError> {
     let before = buffer.len();
     let written = bincode::serde::encode_into_writer(value, Append(buffer), PAYLOAD);
     written.map_err(|error| {
@@ -116,12 +118,12 @@ pub fn encode_payload_to_vec<T: Serialize>(value: &T) -> Result<Vec<u8>, EncodeE
     bincode::serde::encode_to_vec(value, PAYLOAD).map_err(EncodeError::new)
 }
 
-struct Append<'a>(&'a mut BytesMut);
+struct Append<'a>(&'a mut Vec<u8>);
 
 impl bincode::enc::write::Writer for Append<'_> {
     #[inline]
     fn write(&mut self, bytes: &[u8]) -> Result<(), bincode::error::EncodeError> {
-        self.0.put_slice(bytes);
+        self.0.extend_from_slice(bytes);
         Ok(())
     }
 }
@@ -138,11 +140,12 @@ fn malformed<T>(error: &bincode::error::DecodeError) -> DecodeError {
 }
 
 fn exactly<T>(taken: usize, given: usize) -> Result<(), DecodeError> {
-    if taken == given {
-        Ok(())
-    } else {
-        Err(DecodeError::Trailing { what: name_of::<T>(), extra: given - taken })
-    }
+    if taken == given { Ok(()) } else { Err(trailing::<T>(taken, given)) }
+}
+
+#[cold]
+fn trailing<T>(taken: usize, given: usize) -> DecodeError {
+    DecodeError::Trailing { what: name_of::<T>(), extra: given - taken }
 }
 
 fn name_of<T>() -> &'static str {

@@ -5,7 +5,7 @@
 //! A charge is a guard: a sender that is cancelled before its frame is in the lane gives it back.
 
 use crate::{failure::error_of, inlet::Inlet, session::Session};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use mesh_actor::AskError;
 use mesh_proto::{
     ActorId, EncodeError, Failure,
@@ -156,7 +156,7 @@ impl Channel {
     pub(crate) fn try_send(
         &self,
         header: &MessageHeader,
-        encode: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>,
+        encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Result<(), Unsent> {
         let mut phase = self.phase.lock();
         let open = match &mut *phase {
@@ -220,7 +220,7 @@ impl Channel {
         let _ = lane.push_always(|buffer| self.append(header, payload, buffer));
     }
 
-    fn append(&self, mut header: MessageHeader, payload: &Bytes, buffer: &mut BytesMut) {
+    fn append(&self, mut header: MessageHeader, payload: &Bytes, buffer: &mut Vec<u8>) {
         header.channel = self.number;
         let is_inline = payload.len() <= INLINE_BYTES_MAX;
         header.body = if is_inline { None } else { Some(self.session.send_body(payload.clone())) };

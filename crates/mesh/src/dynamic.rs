@@ -10,7 +10,7 @@ use crate::{
     shared::{Place, Shared},
     stream_out::StreamOut,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use mesh_actor::{AskError, Meta};
 use mesh_proto::{
     EncodeError, Failure,
@@ -280,12 +280,12 @@ impl Origin for Here {
     fn answer(
         &self,
         header: ReplyHeader,
-        write: &mut dyn FnMut(&mut BytesMut) -> Result<(), EncodeError>,
+        write: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError> {
-        let mut payload = BytesMut::new();
+        let mut payload = Vec::new();
         write(&mut payload)?;
         let answer =
-            Answer::Frame { outcome: header.outcome, content: header.content, payload: payload.freeze() };
+            Answer::Frame { outcome: header.outcome, content: header.content, payload: payload.into() };
         if header.outcome == Outcome::Item {
             self.shared.pending.with(header.correlation, |waiter| {
                 if let Waiter::Stream(reader) = waiter {

@@ -3,7 +3,7 @@
 //! Small payloads of a group lie side by side in one arena: no allocation for a message, and none pins the
 //! datagram that it came in.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use mesh_proto::{
     EncodeError, Failure,
     credit::Weight,
@@ -23,7 +23,7 @@ pub(crate) trait Origin: Send + Sync {
     fn answer(
         &self,
         header: ReplyHeader,
-        write: &mut dyn FnMut(&mut BytesMut) -> Result<(), EncodeError>,
+        write: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError>;
 
     /// Notes that an ask is being handled, so that it can be cancelled and its stream granted room.

@@ -188,10 +188,10 @@ impl<M: WireMessage> Deliver<M> for Remote<M> {
     }
 
     #[inline]
-    fn try_tell(&self, message: M, meta: Meta) -> Result<(), TryTellError<M>> {
+    fn try_tell(&self, message: M, meta: &Meta) -> Result<(), TryTellError<M>> {
         let full = |message| TryTellError::Full { message, len: 0, capacity: 0 };
         let sent = self.route.with_channel(|channel, kind| {
-            let header = header(channel, kind, Content::Bincode, &meta, Instant::now);
+            let header = header(channel, kind, Content::Bincode, meta, Instant::now);
             channel.try_send(&header, |buffer| encode_payload(&message, buffer))
         });
         let Some(sent) = sent else {

@@ -18,7 +18,7 @@ use crate::{
     stream_out::StreamOut,
     tasks::Tasks,
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use mesh_actor::AskError;
 use mesh_net::{CloseCode, CloseReason, Connection, Outbox, Role};
 use mesh_proto::{
@@ -263,7 +263,7 @@ impl Origin for Session {
     fn answer(
         &self,
         mut header: ReplyHeader,
-        write: &mut dyn FnMut(&mut BytesMut) -> Result<(), EncodeError>,
+        write: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError> {
         let mut large = None;
         let written = self.replies.push_always(|buffer| {
@@ -273,7 +273,7 @@ impl Origin for Session {
                 let start = buffer.len();
                 write(buffer)?;
                 if buffer.len() - start > INLINE_BYTES_MAX {
-                    large = Some(buffer.split_off(start).freeze());
+                    large = Some(Bytes::from(buffer.split_off(start)));
                 }
                 Ok(())
             });

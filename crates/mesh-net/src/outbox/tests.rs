@@ -19,7 +19,7 @@ async fn connection() -> (Connection, Connection) {
     (dialled, beta.accept().await.unwrap().unwrap())
 }
 
-fn put(bytes: usize) -> impl FnOnce(&mut BytesMut) {
+fn put(bytes: usize) -> impl FnOnce(&mut Vec<u8>) {
     move |buffer| buffer.put_bytes(7, bytes)
 }
 

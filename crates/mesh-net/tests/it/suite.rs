@@ -347,7 +347,7 @@ async fn a_name_that_is_no_name_is_not_dialled(transport: Transport) {
 }
 
 /// One frame as senders append it.
-fn put(buffer: &mut bytes::BytesMut, body: &[u8]) {
+fn put(buffer: &mut Vec<u8>, body: &[u8]) {
     buffer.put_u32_le(u32::try_from(body.len()).unwrap());
     buffer.put_slice(body);
 }
@@ -429,7 +429,7 @@ async fn an_outbox_in_front_of_a_stalled_reader_fills_and_refuses(transport: Tra
         async move { outbox.drive(send).await }
     });
     let mut accepted = 0;
-    let push = |buffer: &mut bytes::BytesMut| buffer.put_slice(&[7; 1024]);
+    let push = |buffer: &mut Vec<u8>| buffer.put_slice(&[7; 1024]);
     // The window (256 KiB), a batch being written and the waiting bytes: nothing can take more.
     while accepted < 2 << 20 {
         match outbox.try_push(push) {

@@ -52,7 +52,7 @@ fn a_refused_encoding_leaves_the_buffer_as_it_was() {
             Err(S::Error::custom("no"))
         }
     }
-    let mut buffer = BytesMut::from(&b"before"[..]);
+    let mut buffer = Vec::from(&b"before"[..]);
     let error = encode_payload(&Refuses, &mut buffer).unwrap_err();
     assert_eq!((&buffer[..], error.reason.as_str()), (&b"before"[..], "no"));
 }

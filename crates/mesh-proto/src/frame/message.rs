@@ -2,7 +2,6 @@
 
 use super::varint::{Reader, Writer, Wrong, one_byte};
 use crate::DecodeError;
-use bytes::BytesMut;
 
 /// Longer than any header with every integer at its widest.
 const HEADER_BYTES_MAX: usize = 64;
@@ -76,7 +75,7 @@ pub struct ReplyHeader {
 impl MessageHeader {
     /// Appends the header's bytes to `buffer`.
     #[inline]
-    pub fn encode(&self, buffer: &mut BytesMut) {
+    pub fn encode(&self, buffer: &mut Vec<u8>) {
         if let Some(short) = self.short() {
             return buffer.extend_from_slice(&short);
         }
@@ -134,7 +133,7 @@ impl MessageHeader {
 impl ReplyHeader {
     /// Appends the header's bytes to `buffer`.
     #[inline]
-    pub fn encode(&self, buffer: &mut BytesMut) {
+    pub fn encode(&self, buffer: &mut Vec<u8>) {
         let mut writer = Writer::<HEADER_BYTES_MAX>::new();
         writer.integer(self.correlation);
         writer.byte(self.outcome as u8);

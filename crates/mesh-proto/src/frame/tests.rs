@@ -3,7 +3,6 @@ use crate::{
     ActorId, Boot, Directory, Entry, Failure, Json, Member, MemberState, NodeId, Retry, credit::Weight,
     decode_frame, encode_frame,
 };
-use bytes::BytesMut;
 use proptest::prelude::*;
 
 fn hex(bytes: &[u8]) -> String {
@@ -72,7 +71,7 @@ fn every_control_frame() -> Vec<Control> {
 fn the_bytes_of_every_frame_are_those_of_version_1() {
     let mut lines = Vec::new();
     for frame in every_control_frame() {
-        let mut bytes = BytesMut::new();
+        let mut bytes = Vec::new();
         encode_frame(&frame, &mut bytes);
         assert_eq!(decode_frame::<Control>(&bytes).as_ref(), Ok(&frame));
         let name = format!("{frame:?}");
@@ -87,7 +86,7 @@ fn the_bytes_of_every_frame_are_those_of_version_1() {
         budget_ms: 5000,
         body: None,
     };
-    let mut bytes = BytesMut::new();
+    let mut bytes = Vec::new();
     encode_frame(&message, &mut bytes);
     lines.push(format!("{:<12} {}", "Message", hex(&bytes)));
     let reply = ReplyHeader {
@@ -96,7 +95,7 @@ fn the_bytes_of_every_frame_are_those_of_version_1() {
         content: Content::Bincode,
         body: Some(Body { number: 1, bytes: 70_000 }),
     };
-    let mut bytes = BytesMut::new();
+    let mut bytes = Vec::new();
     encode_frame(&reply, &mut bytes);
     lines.push(format!("{:<12} {}", "Reply", hex(&bytes)));
     for preamble in [Preamble::Control, Preamble::Lane(7), Preamble::Reply, Preamble::Body] {
@@ -116,7 +115,7 @@ fn a_plain_tell_has_a_header_of_seven_bytes() {
         budget_ms: 0,
         body: None,
     };
-    let mut bytes = BytesMut::new();
+    let mut bytes = Vec::new();
     encode_frame(&header, &mut bytes);
     assert_eq!(bytes.len(), 7);
 }
@@ -164,12 +163,12 @@ proptest! {
 
     #[test]
     fn a_frame_with_one_byte_changed_is_a_frame_or_an_error(which in 0usize..16, at in any::<prop::sample::Index>(), byte in any::<u8>()) {
-        let mut bytes = BytesMut::new();
+        let mut bytes = Vec::new();
         encode_frame(&every_control_frame()[which], &mut bytes);
         let at = at.index(bytes.len());
         bytes[at] = byte;
         if let Ok(frame) = decode_frame::<Control>(&bytes) {
-            let mut again = BytesMut::new();
+            let mut again = Vec::new();
             encode_frame(&frame, &mut again);
             prop_assert_eq!(decode_frame::<Control>(&again), Ok(frame));
         }
@@ -184,9 +183,9 @@ proptest! {
         let body = body.map(|(number, bytes)| Body { number, bytes });
         let content = if is_json { Content::Json } else { Content::Bincode };
         let header = MessageHeader { channel, kind, content, correlation, sender, budget_ms, body };
-        let mut bytes = BytesMut::new();
+        let mut bytes = Vec::new();
         encode_frame(&header, &mut bytes);
-        let mut at_once = BytesMut::new();
+        let mut at_once = Vec::new();
         header.encode(&mut at_once);
         prop_assert_eq!(&bytes, &at_once);
         let length = bytes.len();
@@ -202,7 +201,7 @@ proptest! {
         let content = if is_json { Content::Json } else { Content::Bincode };
         let outcome = [Outcome::Reply, Outcome::Failure, Outcome::Item][usize::from(outcome)];
         let header = ReplyHeader { correlation, outcome, content, body };
-        let (mut ours, mut theirs) = (BytesMut::new(), BytesMut::new());
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
         header.encode(&mut ours);
         encode_frame(&header, &mut theirs);
         prop_assert_eq!(&ours, &theirs);

@@ -1,7 +1,6 @@
 //! Frames, as bytes in an outbox.
 
 use super::Unsent;
-use bytes::BytesMut;
 use mesh_proto::{
     EncodeError,
     frame::{INLINE_BYTES_MAX, MessageHeader},
@@ -9,7 +8,7 @@ use mesh_proto::{
 use tokio::time::Instant;
 
 /// Appends `u32 length | …` around what `body` appends.
-pub(crate) fn write_frame<R>(buffer: &mut BytesMut, body: impl FnOnce(&mut BytesMut) -> R) -> R {
+pub(crate) fn write_frame<R>(buffer: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>) -> R) -> R {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; 4]);
     let result = body(buffer);
@@ -21,8 +20,8 @@ pub(crate) fn write_frame<R>(buffer: &mut BytesMut, body: impl FnOnce(&mut Bytes
 /// Writes a whole frame with its payload inside; answers the payload's length.
 pub(super) fn write_inline(
     header: &MessageHeader,
-    encode: impl FnOnce(&mut BytesMut) -> Result<(), EncodeError>,
-    buffer: &mut BytesMut,
+    encode: impl FnOnce(&mut Vec<u8>) -> Result<(), EncodeError>,
+    buffer: &mut Vec<u8>,
 ) -> Result<usize, Unsent> {
     write_frame(buffer, |buffer| {
         header.encode(buffer);

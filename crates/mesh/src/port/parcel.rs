@@ -6,7 +6,7 @@ use crate::{
     stream_out::StreamOut,
     wire::{KindRow, WireMessage},
 };
-use bytes::{BufMut, BytesMut};
+use bytes::BufMut;
 use futures::future::BoxFuture;
 use mesh_actor::{
     Actor, AskError, Cancel, Context, Handler, Items, Meta, Parcel, Skipped, Slot, StreamHandler, Streaming,
@@ -64,21 +64,28 @@ impl<A: Actor> RemoteParcel<A> {
     }
 
     /// Decodes a message, or answers its sender and gives `None`.
+    #[inline]
     fn open<M: WireMessage>(&self, frame: &Frame) -> Option<M> {
         let payload = self.frames.payload(frame);
-        let decoded = match frame.content {
-            Content::Bincode => decode_payload(payload).map_err(|error| error.to_string()),
-            Content::Json => serde_json::from_slice(payload).map_err(|error| error.to_string()),
+        let reason = match frame.content {
+            Content::Bincode => match decode_payload(payload) {
+                Ok(message) => return Some(message),
+                Err(error) => error.to_string(),
+            },
+            Content::Json => match serde_json::from_slice(payload) {
+                Ok(message) => return Some(message),
+                Err(error) => error.to_string(),
+            },
         };
-        match decoded {
-            Ok(message) => Some(message),
-            Err(reason) => {
-                tracing::warn!(actor = %self.frames.path(), kind = M::KIND, reason, "message cannot be decoded");
-                let path = self.frames.path();
-                self.frames.refuse(frame, &bad_message(path, M::KIND, reason, self.frames.origin().here()));
-                None
-            }
-        }
+        self.refuse_unread(frame, M::KIND, reason);
+        None
+    }
+
+    #[cold]
+    fn refuse_unread(&self, frame: &Frame, kind: &str, reason: String) {
+        let path = self.frames.path();
+        tracing::warn!(actor = %path, kind, reason, "message cannot be decoded");
+        self.frames.refuse(frame, &bad_message(path, kind, reason, self.frames.origin().here()));
     }
 
     fn reply<R: Serialize>(&self, frame: &Frame, outcome: Outcome, reply: &R) {
@@ -235,7 +242,7 @@ async fn send_items<A: Actor, T: Serialize>(
     stream: &StreamOut,
     mut made: mpsc::Receiver<T>,
 ) {
-    let mut buffer = BytesMut::new();
+    let mut buffer = Vec::new();
     loop {
         let item = tokio::select! {
             item = made.recv() => item,
@@ -269,7 +276,7 @@ async fn send_items<A: Actor, T: Serialize>(
     }
 }
 
-fn encode<T: Serialize>(content: Content, value: &T, buffer: &mut BytesMut) -> Result<(), EncodeError> {
+fn encode<T: Serialize>(content: Content, value: &T, buffer: &mut Vec<u8>) -> Result<(), EncodeError> {
     match content {
         Content::Bincode => encode_payload(value, buffer),
         Content::Json => serde_json::to_writer(buffer.writer(), value)

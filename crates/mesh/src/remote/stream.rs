@@ -28,7 +28,7 @@ where
     }
 
     // The items of a stream have to be read: it is always asked for, never told.
-    fn try_tell(&self, message: Open<M>, _: Meta) -> Result<(), TryTellError<Open<M>>> {
+    fn try_tell(&self, message: Open<M>, _: &Meta) -> Result<(), TryTellError<Open<M>>> {
         Err(TryTellError::Full { message, len: 0, capacity: 0 })
     }
 

@@ -4,7 +4,7 @@ use super::{
     CONTROL_OUTBOX_BYTES, LANE_OUTBOX_BYTES, Peer, REPLY_OUTBOX_BYTES, Session, body::Bodies, streams::Intro,
 };
 use crate::{channel::write_frame, shared::Shared, tasks::Tasks};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use mesh_net::{CloseCode, CloseReason, Connection, FrameReader, Outbox, RecvHalf, SendHalf};
 use mesh_proto::{
     NodeId, decode_frame, encode_frame,
@@ -94,9 +94,9 @@ async fn greet(shared: &Arc<Shared>, connection: &Connection) -> Result<(Hello, 
     // First in line whatever else waits: credit and cancellation must not stand behind a bulk transfer.
     let mut send = connection.open_uni(10).await.map_err(|_| ended(()))?;
     let hello = Hello { boot: shared.me.boot, features: 0, listens: shared.listens() };
-    let mut first = BytesMut::from(&Preamble::Control.encode()[..]);
+    let mut first = Preamble::Control.encode().to_vec();
     write_frame(&mut first, |buffer| encode_frame(&Control::Hello(hello), buffer));
-    send.write_chunk(first.freeze()).await.map_err(|_| ended(()))?;
+    send.write_chunk(first.into()).await.map_err(|_| ended(()))?;
 
     let mut receive = connection.accept_uni().await.map_err(HelloError::Ended)?;
     let intro = Intro::read(&mut receive).await.map_err(|error| match error {
