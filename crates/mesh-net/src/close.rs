@@ -22,6 +22,8 @@ pub enum CloseCode {
     VersionMismatch,
     /// The endpoint shuts down.
     Shutdown,
+    /// The peer's port was closed and the peer answered no ping: its process is gone.
+    Unanswered,
     /// A code of a version that we don't know.
     Other(u32),
 }
@@ -36,6 +38,7 @@ impl From<CloseCode> for u32 {
             CloseCode::Denied => 4,
             CloseCode::VersionMismatch => 5,
             CloseCode::Shutdown => 6,
+            CloseCode::Unanswered => 7,
             CloseCode::Other(code) => code,
         }
     }
@@ -51,6 +54,7 @@ impl From<u32> for CloseCode {
             4 => Self::Denied,
             5 => Self::VersionMismatch,
             6 => Self::Shutdown,
+            7 => Self::Unanswered,
             other => Self::Other(other),
         }
     }
@@ -66,6 +70,7 @@ impl fmt::Display for CloseCode {
             Self::Denied => f.write_str("denied"),
             Self::VersionMismatch => f.write_str("version mismatch"),
             Self::Shutdown => f.write_str("shutdown"),
+            Self::Unanswered => f.write_str("unanswered"),
             Self::Other(code) => write!(f, "code {code}"),
         }
     }

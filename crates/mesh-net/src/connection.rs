@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use crate::close::{CloseCode, CloseReason};
 use crate::identity::PeerIdentity;
 use crate::memory::MemoryEnd;
+use crate::probe::Probe;
 use crate::quic::close_reason;
 use crate::stream::{RecvHalf, RecvKind, SendHalf, SendKind};
 
@@ -68,6 +69,24 @@ impl Connection {
         match &self.shared.link {
             Link::Quic(connection) => connection.rtt(),
             Link::Memory(_) => Duration::ZERO,
+        }
+    }
+
+    /// How many frames the peer has sent that could only come from it: a higher number later is a sign of life.
+    ///
+    /// `None` in memory, where a peer that is gone is known at once.
+    pub fn heard(&self) -> Option<u64> {
+        let Link::Quic(connection) = &self.shared.link else { return None };
+        let frames = connection.stats().frame_rx;
+        Some(frames.acks + frames.ping + frames.stream + frames.datagram + frames.max_data)
+    }
+
+    /// A way to learn from the peer's machine that nothing listens at the peer's port; `None` in memory, or where no
+    /// socket can be had.
+    pub async fn probe(&self) -> Option<Probe> {
+        match &self.shared.link {
+            Link::Quic(_) => Probe::of(self.clone()).await.ok(),
+            Link::Memory(_) => None,
         }
     }
 

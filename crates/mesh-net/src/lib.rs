@@ -25,6 +25,7 @@ mod identity;
 mod memory;
 mod name;
 mod outbox;
+mod probe;
 mod quic;
 mod stream;
 
@@ -37,4 +38,5 @@ pub use identity::{Authority, Identity, IdentityError, IdentityPem, PeerIdentity
 pub use memory::MemoryNetwork;
 pub use name::{NameError, check_name};
 pub use outbox::{Closed, Outbox, PushError};
+pub use probe::Probe;
 pub use stream::{ABANDONED, ReadError, RecvHalf, SendHalf, WriteError};

@@ -126,6 +126,7 @@ async fn connect(
         tasks: Tasks::new(network),
         reclaimer: Reclaimer::default(),
         role: Role::Client { uplink: OnceLock::new() },
+        loss_probe: config.transport.loss_probe,
     });
     let mut last = ClientError::NoAddress;
     for addr in &addrs {

@@ -216,6 +216,7 @@ impl NodeBuilder {
             cluster: peer_id.cluster.as_str().into(),
         };
         let network = runtimes.network.clone();
+        let loss_probe = self.config.transport.loss_probe;
         let membership = Membership::new(me.clone(), endpoint, self.config);
         let shared = Arc::new(Shared {
             me,
@@ -228,6 +229,7 @@ impl NodeBuilder {
             tasks: Tasks::new(network),
             reclaimer: Reclaimer::default(),
             role: Role::Member(Box::new(membership)),
+            loss_probe,
         });
         let mesh = Mesh::of_node(Arc::clone(&shared));
         let node = Node { mesh: mesh.clone() };

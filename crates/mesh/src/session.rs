@@ -39,6 +39,7 @@ mod body;
 mod control;
 mod hello;
 mod lane;
+mod loss;
 mod reply;
 mod streams;
 mod withdrawn;

@@ -56,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) tasks: Tasks,
     pub(crate) reclaimer: Reclaimer,
     pub(crate) role: Role,
+    /// How often a peer's port is probed.
+    pub(crate) loss_probe: Duration,
 }
 
 /// What this process is in the mesh.

@@ -128,3 +128,27 @@ async fn peers_of_a_killed_node_learn_of_it_when_it_is_back() {
     assert_eq!(soon(dialled.closed()).await, CloseReason::Reset);
     drop(second);
 }
+
+#[tokio::test]
+async fn a_peer_whose_port_is_closed_is_refused_and_one_that_listens_is_not() {
+    let config = TransportConfig::lan();
+    let authority = Authority::create("farm").unwrap();
+    let (alpha, beta) = (authority.issue_node("alpha").unwrap(), authority.issue_node("beta").unwrap());
+    let (alpha, beta) = (bind(&alpha, &config), bind(&beta, &config));
+    let (dialled, accepted) = connect(&alpha, &beta).await;
+    let mut probe = dialled.probe().await.unwrap();
+    let wait = Duration::from_millis(50);
+    assert!(!probe.is_refused(wait).await);
+    assert!(!probe.is_refused(wait).await, "nothing of the question before comes back");
+
+    let heard = dialled.heard();
+    let (mut send, _receive) = stream(&accepted, &dialled).await;
+    send.write_chunk("still here".into()).await.unwrap();
+    assert!(dialled.heard() > heard);
+
+    beta.close();
+    drop((accepted, send));
+    beta.wait_idle(Duration::from_secs(5)).await;
+    drop(beta);
+    soon(async { while !probe.is_refused(wait).await {} }).await;
+}

@@ -124,4 +124,6 @@ pub enum Control {
         /// `MAILBOX_FULL`, with what the owner knows of its mailbox.
         failure: Failure,
     },
+    /// Is there anybody? That QUIC acknowledges it is the answer.
+    Ping,
 }

@@ -63,6 +63,7 @@ fn every_control_frame() -> Vec<Control> {
         Control::Published(vec![entry]),
         Control::Withdrawn(vec!["echo".to_owned()]),
         Control::Leaving,
+        Control::Ping,
     ]
 }
 

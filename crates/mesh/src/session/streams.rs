@@ -3,7 +3,7 @@
 use super::{Session, hello::ControlStream};
 use crate::pending::{Answer, Waiter};
 use bytes::{Buf, Bytes};
-use mesh_net::{Outbox, RecvHalf};
+use mesh_net::{Outbox, RecvHalf, Role};
 use mesh_proto::frame::{Control, LANES, PREAMBLE_BYTES, Preamble, PreambleError};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
@@ -58,6 +58,11 @@ impl Session {
         self.spawn(async move { session.expire_bodies().await });
         let session = Arc::clone(self);
         self.spawn(async move { session.expire_asks().await });
+        // Clients come and go, and often behind firewalls.
+        if self.peer.role == Role::Node {
+            let session = Arc::clone(self);
+            self.spawn(async move { session.watch_for_loss().await });
+        }
     }
 
     async fn open_streams(self: Arc<Self>) {
