@@ -140,6 +140,21 @@ impl Channel {
         }
     }
 
+    /// Waits until the channel is closed, and tells why: the actor ended, or the connection did.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn closed(&self) -> Failure {
+        loop {
+            let decided = self.decided.notified();
+            tokio::pin!(decided);
+            decided.as_mut().enable();
+            if let Phase::Closed(failure) = &*self.phase.lock() {
+                return failure.clone();
+            }
+            decided.await;
+        }
+    }
+
     /// The terms, if the channel is open by now.
     pub(crate) fn terms(&self) -> Option<Arc<Terms>> {
         match &*self.phase.lock() {

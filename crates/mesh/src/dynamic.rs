@@ -90,17 +90,40 @@ pub(crate) async fn ask(
     timeout: Duration,
 ) -> Result<String, Failure> {
     let here = mesh.shared().me.name.to_string();
+    let deadline = Instant::now() + timeout;
+    let request =
+        Request { path, kind, payload: json(body), deadline: Some(deadline), is_tell: false, streams: false };
+    let answered = ask_once(mesh, request, deadline).await.map_err(|error| failure_of(&error, &here))?;
+    json_of(answered.answer, &answered.unreachable, &here)
+}
+
+/// What came back, and the error that it stands for if nothing did.
+pub(crate) struct Answered {
+    pub(crate) answer: Answer,
+    pub(crate) unreachable: AskError,
+}
+
+/// Asks with bytes, once. An answer may be a failure, or that the connection was lost.
+///
+/// # Errors
+/// [`AskError`] when the message was not sent, or not answered in time.
+pub(crate) async fn ask_once(
+    mesh: &Mesh,
+    request: Request<'_>,
+    deadline: Instant,
+) -> Result<Answered, AskError> {
     let started = Instant::now();
-    let deadline = started + timeout;
+    let path = request.path;
     let (reply, replied) = oneshot::channel();
-    let request = Request { path, kind, body, deadline: Some(deadline), is_tell: false, streams: false };
-    let mut sent =
-        send(mesh, request, Some(Waiter::Ask(reply)), deadline).await.map_err(|e| failure_of(&e, &here))?;
+    let mut sent = send(mesh, request, Some(Waiter::Ask(reply)), deadline).await?;
     let waits = async { Ok(replied.await.unwrap_or(Answer::Lost)) };
-    let answer = within(Some(deadline), waits, || late(path, started, deadline, true)).await;
-    let answer = answer.map_err(|error| failure_of(&error, &here))?;
+    let answer = within(Some(deadline), waits, || late(path, started, deadline, true)).await?;
     sent.answered();
-    json_of(answer, &sent.unreachable(), &here)
+    Ok(Answered { answer, unreachable: sent.unreachable() })
+}
+
+fn json(body: &str) -> (Content, Bytes) {
+    (Content::Json, Bytes::copy_from_slice(body.as_bytes()))
 }
 
 pub(crate) async fn tell(
@@ -111,7 +134,7 @@ pub(crate) async fn tell(
     timeout: Duration,
 ) -> Result<(), Failure> {
     let deadline = Instant::now() + timeout;
-    let request = Request { path, kind, body, deadline: None, is_tell: true, streams: true };
+    let request = Request { path, kind, payload: json(body), deadline: None, is_tell: true, streams: true };
     let sent = send(mesh, request, None, deadline).await;
     sent.map(drop).map_err(|error| failure_of(&error, &mesh.shared().me.name))
 }
@@ -127,20 +150,22 @@ pub(crate) async fn stream(
     let started = Instant::now();
     let deadline = started + timeout;
     let (sender, answers) = mpsc::channel(stream_queue());
-    let request = Request { path, kind, body, deadline: Some(deadline), is_tell: false, streams: true };
+    let request =
+        Request { path, kind, payload: json(body), deadline: Some(deadline), is_tell: false, streams: true };
     let sent = send(mesh, request, Some(Waiter::Stream(sender)), deadline).await;
     let sent = sent.map_err(|error| failure_of(&error, &here))?;
     let granting = Granting::default();
     Ok(JsonStream { answers, sent, granting, deadline, started, path: path.to_owned(), here, is_over: false })
 }
 
-struct Request<'a> {
-    path: &'a str,
-    kind: &'a str,
-    body: &'a str,
-    deadline: Option<Instant>,
-    is_tell: bool,
-    streams: bool,
+/// A message as bytes.
+pub(crate) struct Request<'a> {
+    pub(crate) path: &'a str,
+    pub(crate) kind: &'a str,
+    pub(crate) payload: (Content, Bytes),
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) is_tell: bool,
+    pub(crate) streams: bool,
 }
 
 /// A message that was sent, until it is answered.
@@ -209,6 +234,7 @@ async fn send(
     waiter: Option<Waiter>,
     until: Instant,
 ) -> Result<Sent, AskError> {
+    let (content, payload) = request.payload;
     match mesh.shared().place_soon(request.path).await? {
         Place::There(session) => {
             let channel = session.channel(request.path);
@@ -220,9 +246,8 @@ async fn send(
             let meta = Meta { deadline: request.deadline, ..Meta::default() };
             let header = MessageHeader {
                 correlation: asked.as_ref().map_or(0, |asked| asked.correlation),
-                ..header(&channel, kind, Content::Json, &meta, Instant::now)
+                ..header(&channel, kind, content, &meta, Instant::now)
             };
-            let payload = Bytes::copy_from_slice(request.body.as_bytes());
             let full = || {
                 channel
                     .terms()
@@ -250,13 +275,12 @@ async fn send(
             let header = MessageHeader {
                 channel: 0,
                 kind: u16::try_from(kind).unwrap_or(u16::MAX),
-                content: Content::Json,
+                content,
                 correlation: asked.as_ref().map_or(0, |asked| asked.correlation),
                 sender: 0,
                 budget_ms: crate::channel::budget_ms(request.deadline, Instant::now),
                 body: None,
             };
-            let payload = Bytes::copy_from_slice(request.body.as_bytes());
             let path: Arc<str> = shared.full_path(request.path).into();
             let mut frames = Frames::new(Arc::new(Here { shared }), path, None);
             frames.push(Frame::owned(&header, payload, port.capacity(), Instant::now()));

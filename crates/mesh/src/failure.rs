@@ -109,6 +109,14 @@ pub(crate) fn not_running(path: &str, here: &str) -> Failure {
     failure_of(&AskError::NotRunning { path: path.to_owned() }, here)
 }
 
+/// An actor has ended: its channels close with this, and monitors read how.
+pub(crate) fn ended(path: &str, here: &str, exit: mesh_actor::ExitReason) -> Failure {
+    let mut failure = not_running(path, here);
+    let down = crate::monitor::DownReason::from(exit);
+    failure.details = Json::of(&json!({ "path": path, "down": down }));
+    failure
+}
+
 /// The channel that a message names is closed, or never was open.
 pub(crate) fn channel_closed(here: &str) -> Failure {
     failure_of(&AskError::NotRunning { path: "the actor behind a closed channel".to_owned() }, here)

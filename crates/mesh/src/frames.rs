@@ -12,7 +12,7 @@ use mesh_proto::{
 use std::sync::Arc;
 use tokio::time::{Duration, Instant};
 
-use crate::{inlet::Inlet, stream_out::StreamOut};
+use crate::{dedup::MessageId, inlet::Inlet, stream_out::StreamOut};
 
 /// Who sent messages, and is owed their replies.
 pub(crate) trait Origin: Send + Sync {
@@ -188,6 +188,12 @@ impl Frames {
             Payload::Arena { start, length } => &self.arena[*start as usize..(*start + *length) as usize],
             Payload::Owned(bytes) => bytes,
         }
+    }
+
+    /// The payload without an id that stands before it.
+    pub(crate) fn message<'a>(&'a self, frame: &'a Frame) -> &'a [u8] {
+        let payload = self.payload(frame);
+        if frame.content.has_id() { payload.get(MessageId::BYTES..).unwrap_or_default() } else { payload }
     }
 
     /// The payload as bytes that outlive the group.

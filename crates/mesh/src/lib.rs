@@ -18,17 +18,20 @@
 mod channel;
 mod client;
 mod config;
+mod dedup;
 mod dynamic;
 mod failure;
 mod frames;
 mod inlet;
 mod membership;
 mod mesh;
+mod monitor;
 mod node;
 mod node_actor;
 mod pending;
 mod port;
 mod registry;
+mod reliable;
 mod remote;
 mod session;
 mod shared;
@@ -38,15 +41,18 @@ mod wire;
 
 pub use client::{Client, ClientConfig, ClientError};
 pub use config::NodeConfig;
+pub use dedup::MessageId;
 pub use dynamic::{JsonItem, JsonStream};
 pub use membership::JoinFailure;
 pub use mesh::{MemberInfo, Mesh, PublishError};
+pub use monitor::{Down, DownReason, Monitor};
 pub use node::{Node, NodeBuilder, StartNodeError};
 pub use node_actor::{
     ActorRow, Actors, KindTable, ListActors, ListKinds, ListMembers, ListNames, MailboxRow, MemberRow,
     Members, Names, Spawn, Spawned, Stop,
 };
 pub use registry::{SpawnContext, Spawnable};
+pub use reliable::Reliable;
 pub use session::HelloError;
 pub use wire::{KindError, Kinds, WireActor, WireMessage, raw_bytes};
 

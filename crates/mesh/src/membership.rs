@@ -5,7 +5,7 @@
 //! whoever names them, so a mesh of any shape of joins becomes complete. A member whose connection is lost is
 //! suspect, is looked for, and is down when it was not found in `down_after`.
 
-use crate::{config::NodeConfig, session::Session, shared::Me};
+use crate::{config::NodeConfig, monitor::DownReason, session::Session, shared::Me};
 use mesh_actor::AskError;
 use mesh_net::{CloseCode, Endpoint, Role};
 use mesh_proto::{Boot, Directory, Entry, Member, MemberState, NodeId, Roster, frame::Control};
@@ -111,6 +111,25 @@ impl Membership {
         let state = self.state.lock();
         let name = || state.roster.get(id).map_or_else(|| id.to_string(), |row| row.name.clone());
         state.session(id).ok_or_else(|| unreachable(&name()))
+    }
+
+    /// Waits until a run of a node is over: it was declared dead, has left, or another run has taken its place.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn end_of(&self, id: NodeId, boot: Boot) -> DownReason {
+        loop {
+            let told = self.told.notified();
+            tokio::pin!(told);
+            told.as_mut().enable();
+            let row = self.state.lock().roster.get(id).map(|row| (row.boot, row.state));
+            match row {
+                Some((known, MemberState::Left)) if known == boot => return DownReason::NodeLeft,
+                Some((known, state)) if known != boot || state == MemberState::Down => {
+                    return DownReason::NodeDown;
+                }
+                _ => told.await,
+            }
+        }
     }
 
     /// Publishes a name of this node, here and to every peer.

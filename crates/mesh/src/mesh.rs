@@ -2,7 +2,9 @@
 
 use crate::{
     dynamic::{self, JsonStream},
+    monitor::Monitor,
     port::{Local, LocalPort},
+    reliable::Reliable,
     remote::Remote,
     shared::{Role, Shared},
     wire::{KindError, WireActor, WireMessage},
@@ -122,6 +124,26 @@ impl Mesh {
         Ok(Recipient::new(Arc::new(Remote::<Open<M>>::new(self.clone(), path))))
     }
 
+    /// Watches the actor that `path` leads to now, until it ends.
+    ///
+    /// # Errors
+    /// [`AskError`] when there is no such actor, or its node cannot be reached now.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn monitor(&self, path: &str) -> Result<Monitor, AskError> {
+        let bad = |error: InvalidPath| AskError::BadPath { reason: error.to_string() };
+        crate::monitor::monitor(self, path.parse().map_err(bad)?).await
+    }
+
+    /// The actor at `path`, for messages that are sent until they are answered, and run once.
+    ///
+    /// # Errors
+    /// [`InvalidPath`] when the path breaks the rules of paths.
+    pub fn reliable<M: WireMessage>(&self, path: &str) -> Result<Reliable<M>, InvalidPath> {
+        Ok(Reliable::new(self.clone(), path.parse()?))
+    }
+
     /// Asks with a message as JSON; the reply is JSON too. For callers that know only the kind's name.
     ///
     /// # Errors
@@ -212,8 +234,8 @@ impl Mesh {
         let (shared, name) = (Arc::clone(&self.shared), name.to_owned());
         self.shared.reclaimer.watch(&port);
         self.shared.tasks.spawn(async move {
-            port.ended().await;
-            shared.withdraw(&name, &port);
+            let exit = port.ended().await;
+            shared.withdraw(&name, &port, exit);
         });
         Ok(())
     }

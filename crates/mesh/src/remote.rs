@@ -332,6 +332,15 @@ impl Drop for Asked {
 
 /// A reply out of what came.
 fn reply_of<R: DeserializeOwned>(answer: Answer, session: &Session, path: &ActorPath) -> Result<R, AskError> {
+    match answer {
+        // An ask that expires is told apart before.
+        Answer::Lost | Answer::Late => Err(session.unreachable(true)),
+        answer @ Answer::Frame { .. } => reply_from(answer, path),
+    }
+}
+
+/// A reply out of a frame.
+pub(crate) fn reply_from<R: DeserializeOwned>(answer: Answer, path: &ActorPath) -> Result<R, AskError> {
     let unreadable =
         |reason: String| AskError::BadMessage { path: path.to_string(), kind: "reply".to_owned(), reason };
     match answer {
@@ -342,11 +351,10 @@ fn reply_of<R: DeserializeOwned>(answer: Answer, session: &Session, path: &Actor
         Answer::Frame { content: Content::Bincode, payload, .. } => {
             decode_payload(&payload).map_err(|error| unreadable(error.to_string()))
         }
-        Answer::Frame { content: Content::Json, payload, .. } => {
+        Answer::Frame { payload, .. } => {
             serde_json::from_slice(&payload).map_err(|error| unreadable(error.to_string()))
         }
-        // An ask that expires is told apart before.
-        Answer::Lost | Answer::Late => Err(session.unreachable(true)),
+        Answer::Lost | Answer::Late => Err(unreadable("no reply came".to_owned())),
     }
 }
 

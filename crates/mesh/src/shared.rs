@@ -1,10 +1,10 @@
 //! What all parts of one node, or of one client, share.
 
 use crate::{
-    failure::not_running, membership::Membership, pending::Pending, port::Local, registry::Registry,
+    failure::ended, membership::Membership, pending::Pending, port::Local, registry::Registry,
     session::Session, stream_out::StreamOut, tasks::Tasks,
 };
-use mesh_actor::{AskError, System};
+use mesh_actor::{AskError, ExitReason, System};
 use mesh_proto::{ActorId, ActorPath, Boot, InvalidPath, NodeId};
 use parking_lot::{Mutex, RwLock};
 use std::{
@@ -141,7 +141,7 @@ impl Shared {
     }
 
     /// A published actor has ended, or is withdrawn: closes every channel to it.
-    pub(crate) fn withdraw(&self, name: &str, port: &Arc<dyn Local>) {
+    pub(crate) fn withdraw(&self, name: &str, port: &Arc<dyn Local>, exit: ExitReason) {
         {
             let mut ports = self.ports.write();
             if ports.get(name).is_none_or(|known| known.serial() != port.serial()) {
@@ -152,7 +152,7 @@ impl Shared {
         if let Some(membership) = self.membership() {
             membership.withdraw(name, self.system.len());
         }
-        port.close(&not_running(&format!("{}/{name}", self.me.name), &self.me.name));
+        port.close(&ended(&format!("{}/{name}", self.me.name), &self.me.name, exit));
     }
 }
 

@@ -14,6 +14,27 @@ pub enum Content {
     Bincode,
     /// JSON, from callers that know only the kind. The reply is JSON too.
     Json,
+    /// 16 bytes of an id that the sender chose, then bincode. A message with an id that has run is not run again.
+    BincodeWithId,
+    /// 16 bytes of an id, then JSON.
+    JsonWithId,
+}
+
+impl Content {
+    /// How the message itself is written, and its reply.
+    #[must_use]
+    pub fn encoding(self) -> Self {
+        match self {
+            Self::Bincode | Self::BincodeWithId => Self::Bincode,
+            Self::Json | Self::JsonWithId => Self::Json,
+        }
+    }
+
+    /// Whether an id stands before the message.
+    #[must_use]
+    pub fn has_id(self) -> bool {
+        matches!(self, Self::BincodeWithId | Self::JsonWithId)
+    }
 }
 
 /// Before every message on a lane. Integers are varints, so a plain tell takes seven bytes.
@@ -160,7 +181,11 @@ impl ReplyHeader {
             2 => Outcome::Item,
             _ => return Err(Wrong::Tag),
         };
-        Ok(Self { correlation, outcome, content: read_content(reader)?, body: read_body(reader)? })
+        let content = read_content(reader)?;
+        if content.has_id() {
+            return Err(Wrong::Tag);
+        }
+        Ok(Self { correlation, outcome, content, body: read_body(reader)? })
     }
 }
 
@@ -168,6 +193,8 @@ fn read_content(reader: &mut Reader<'_>) -> Result<Content, Wrong> {
     match reader.byte()? {
         0 => Ok(Content::Bincode),
         1 => Ok(Content::Json),
+        2 => Ok(Content::BincodeWithId),
+        3 => Ok(Content::JsonWithId),
         _ => Err(Wrong::Tag),
     }
 }

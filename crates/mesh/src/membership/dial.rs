@@ -268,6 +268,8 @@ impl Membership {
                 state.tell_nodes(&mesh_proto::frame::Control::Members(vec![row]));
             }
         }
+        drop(state);
+        self.told.notify_waiters();
     }
 
     fn count_actors(&self, actors: usize) {

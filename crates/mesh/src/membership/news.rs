@@ -152,6 +152,8 @@ impl Membership {
             tracing::info!(member = %row.name, "member has left");
             state.tell_nodes(&Control::Members(vec![row]));
         }
+        drop(state);
+        self.told.notify_waiters();
     }
 }
 

@@ -2,12 +2,15 @@
 
 use super::{Port, RemoteParcel, Reserved, Room, parcel::KindTable};
 use crate::{
+    dedup::Answers,
     frames::Frames,
     inlet::Inlet,
     wire::{KindError, KindRow, Kinds, WireActor},
 };
 use futures::{FutureExt, future::BoxFuture};
-use mesh_actor::{Actor, ActorRef, AskError, Overflow as MailboxOverflow, Permit, Weight as MailboxWeight};
+use mesh_actor::{
+    Actor, ActorRef, AskError, ExitReason, Overflow as MailboxOverflow, Permit, Weight as MailboxWeight,
+};
 use mesh_proto::{
     ActorId, Failure,
     credit::Weight,
@@ -25,6 +28,7 @@ pub(crate) struct LocalPort<A: Actor> {
     actor: ActorRef<A>,
     kinds: KindTable<A>,
     inlets: Mutex<Vec<Weak<Inlet>>>,
+    answers: Arc<Mutex<Answers>>,
 }
 
 /// What the node needs of a local port without knowing the actor's type.
@@ -53,8 +57,8 @@ pub(crate) trait Local: Port {
     /// Closes every channel to it.
     fn close(&self, failure: &Failure);
 
-    /// Resolves when the actor has ended for good.
-    fn ended(&self) -> BoxFuture<'static, ()>;
+    /// Resolves when the actor has ended for good, with how.
+    fn ended(&self) -> BoxFuture<'static, ExitReason>;
 
     /// Asks the actor to stop after its current message.
     fn stop(&self);
@@ -80,7 +84,8 @@ impl<A: WireActor> LocalPort<A> {
                 return Err(KindError::Twice { kind: row.name.to_owned() });
             }
         }
-        Ok(Arc::new(Self { id, actor, kinds: kinds.into(), inlets: Mutex::default() }))
+        let (inlets, answers) = (Mutex::default(), Arc::default());
+        Ok(Arc::new(Self { id, actor, kinds: kinds.into(), inlets, answers }))
     }
 }
 
@@ -177,12 +182,9 @@ impl<A: Actor> Local for LocalPort<A> {
         }
     }
 
-    fn ended(&self) -> BoxFuture<'static, ()> {
+    fn ended(&self) -> BoxFuture<'static, ExitReason> {
         let actor = self.actor.clone();
-        async move {
-            actor.stopped().await;
-        }
-        .boxed()
+        async move { actor.stopped().await }.boxed()
     }
 
     fn stop(&self) {
@@ -208,8 +210,9 @@ impl<A: Actor> LocalPort<A> {
     }
 
     fn let_in(&self, permit: Permit<A>, frames: Frames) {
-        let kinds = Arc::clone(&self.kinds);
-        self.actor.mailbox().push_parcel(permit, |slot| Box::new(RemoteParcel::new(kinds, frames, slot)));
+        let (kinds, answers) = (Arc::clone(&self.kinds), Arc::clone(&self.answers));
+        let parcel = |slot| Box::new(RemoteParcel::new(kinds, frames, slot, answers)) as _;
+        self.actor.mailbox().push_parcel(permit, parcel);
     }
 
     fn attached(&self) -> Vec<Arc<Inlet>> {

@@ -1,6 +1,7 @@
 //! Messages from a peer in an actor's mailbox: decoded one by one as the actor takes them.
 
 use crate::{
+    dedup::Answers,
     failure::{bad_message, failure_of},
     frames::{Frame, Frames, refuse},
     stream_out::StreamOut,
@@ -17,9 +18,12 @@ use mesh_proto::{
     decode_payload, encode_payload,
     frame::{Content, INLINE_BYTES_MAX, Outcome, ReplyHeader},
 };
+use parking_lot::Mutex;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{pin::pin, sync::Arc, task::Poll};
 use tokio::sync::mpsc;
+
+mod once;
 
 pub(super) type KindTable<A> = Arc<[KindRow<A>]>;
 
@@ -28,6 +32,7 @@ pub(crate) struct RemoteParcel<A: Actor> {
     kinds: KindTable<A>,
     frames: Frames,
     room: TakenRoom<A>,
+    answers: Arc<Mutex<Answers>>,
 }
 
 /// Room of messages that were taken, freed for several together.
@@ -40,8 +45,13 @@ struct TakenRoom<A: Actor> {
 const FREED_TOGETHER: u64 = 32;
 
 impl<A: Actor> RemoteParcel<A> {
-    pub(super) fn new(kinds: KindTable<A>, frames: Frames, slot: Slot<A>) -> Self {
-        Self { kinds, frames, room: TakenRoom { slot, taken: Weight::ZERO } }
+    pub(super) fn new(
+        kinds: KindTable<A>,
+        frames: Frames,
+        slot: Slot<A>,
+        answers: Arc<Mutex<Answers>>,
+    ) -> Self {
+        Self { kinds, frames, room: TakenRoom { slot, taken: Weight::ZERO }, answers }
     }
 
     /// Takes the next message if it is of this kind.
@@ -66,13 +76,13 @@ impl<A: Actor> RemoteParcel<A> {
     /// Decodes a message, or answers its sender and gives `None`.
     #[inline]
     fn open<M: WireMessage>(&self, frame: &Frame) -> Option<M> {
-        let payload = self.frames.payload(frame);
-        let reason = match frame.content {
+        let payload = self.frames.message(frame);
+        let reason = match frame.content.encoding() {
             Content::Bincode => match decode_payload(payload) {
                 Ok(message) => return Some(message),
                 Err(error) => error.to_string(),
             },
-            Content::Json => match serde_json::from_slice(payload) {
+            _ => match serde_json::from_slice(payload) {
                 Ok(message) => return Some(message),
                 Err(error) => error.to_string(),
             },
@@ -92,17 +102,18 @@ impl<A: Actor> RemoteParcel<A> {
         if frame.correlation == 0 {
             return;
         }
-        let header =
-            ReplyHeader { correlation: frame.correlation, outcome, content: frame.content, body: None };
-        let written = self.frames.origin().answer(header, &mut |buffer| encode(frame.content, reply, buffer));
+        let content = frame.content.encoding();
+        let header = ReplyHeader { correlation: frame.correlation, outcome, content, body: None };
+        let written = self.frames.origin().answer(header, &mut |buffer| encode(content, reply, buffer));
         if let Err(error) = written {
-            let error = AskError::BadMessage {
-                path: self.frames.path().to_string(),
-                kind: "reply".to_owned(),
-                reason: error.reason,
-            };
-            self.frames.refuse(frame, &failure_of(&error, self.frames.origin().here()));
+            self.refuse_bad(frame, "reply", error.reason);
         }
+    }
+
+    #[cold]
+    fn refuse_bad(&self, frame: &Frame, kind: &str, reason: String) {
+        let here = self.frames.origin().here();
+        self.frames.refuse(frame, &bad_message(self.frames.path(), kind, reason, here));
     }
 }
 
@@ -167,6 +178,7 @@ where
         let node = parcel.frames.origin().node().cloned();
         for _ in 0..max {
             let Some(frame) = parcel.take(kind) else { break };
+            let Ok(once) = parcel.first_time(&frame) else { continue };
             let Some(message) = parcel.open::<M>(&frame) else { continue };
             let cancel = (frame.correlation != 0).then(Cancel::new);
             if let Err(skipped) = enter(cx, node.as_ref(), &frame, cancel.clone()) {
@@ -191,7 +203,10 @@ where
             };
             if let Some(owed) = owed {
                 owed.paid();
-                parcel.reply(&frame, Outcome::Reply, &reply);
+                match once {
+                    Some(once) => parcel.reply_once(&frame, once, &reply),
+                    None => parcel.reply(&frame, Outcome::Reply, &reply),
+                }
             }
             if cx.interrupted() {
                 break;
@@ -216,6 +231,10 @@ where
         let kind = parcel.frames.next_kind().unwrap_or_default();
         let Some(frame) = parcel.take(kind) else { return };
         parcel.room.free(&parcel.frames);
+        if frame.content.has_id() {
+            let reason = "a stream can be asked for again, and takes no id".to_owned();
+            return parcel.refuse_bad(&frame, M::KIND, reason);
+        }
         let Some(message) = parcel.open::<M>(&frame) else { return };
         let node = parcel.frames.origin().node().cloned();
         let cancel = Cancel::new();
@@ -279,7 +298,7 @@ async fn send_items<A: Actor, T: Serialize>(
 fn encode<T: Serialize>(content: Content, value: &T, buffer: &mut Vec<u8>) -> Result<(), EncodeError> {
     match content {
         Content::Bincode => encode_payload(value, buffer),
-        Content::Json => serde_json::to_writer(buffer.writer(), value)
+        _ => serde_json::to_writer(buffer.writer(), value)
             .map_err(|error| EncodeError { reason: error.to_string() }),
     }
 }

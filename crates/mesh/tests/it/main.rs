@@ -1,0 +1,6 @@
+//! Every scenario over QUIC on loopback, and in memory.
+#![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
+
+mod cluster;
+mod delivery;
+mod nodes;
