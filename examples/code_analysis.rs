@@ -11,9 +11,12 @@ use mesh_examples::code_analysis::{Analyst, FileMeasure, Measure, Parse, Summari
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-#[tokio::main]
+fn main() -> Result<()> {
+    mesh_node::runtime()?.block_on(analyze())
+}
+
 #[expect(clippy::print_stdout, reason = "an example shows what it found")]
-async fn main() -> Result<()> {
+async fn analyze() -> Result<()> {
     let root = env::args_os().nth(1).map_or_else(|| PathBuf::from("."), PathBuf::from);
     let authority = Authority::create("analysis")?;
     let alpha = node(&authority, "alpha", None).await?;

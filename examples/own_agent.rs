@@ -62,7 +62,7 @@ impl Spawnable for Greeter {
     }
 }
 
-#[tokio::main]
-async fn main() -> Result<(), NodeError> {
-    Node::from_args()?.register::<Greeter>("greeter").run().await
+fn main() -> Result<(), NodeError> {
+    let node = Node::from_args()?.register::<Greeter>("greeter");
+    mesh_node::runtime()?.block_on(node.run())
 }
