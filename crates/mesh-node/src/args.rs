@@ -61,9 +61,14 @@ pub struct NodeArgs {
     store: Option<String>,
 }
 
+/// The variables that stand for arguments which are settings of no file.
+pub(crate) const VARIABLES: [&str; 5] =
+    ["MESH_CONFIG", "MESH_TOKEN_FILE", "MESH_JOIN_TOKEN", "MESH_HTTP", "MESH_STORE"];
+
 const AFTER_HELP: &str = "\
 Every key of the settings file is also an environment variable: MESH_LISTEN,
-MESH_TRANSPORT_PROFILE, … It overrules the file, and the command line both.
+MESH_TRANSPORT_PROFILE, … Where a setting is given more than once, the first
+of these counts: command line, environment, file, default.
 
 SIGTERM or Ctrl-C: leave the mesh in order; once more: end at once.
 

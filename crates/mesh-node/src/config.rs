@@ -19,10 +19,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use mesh::{LABELS_BYTES_MAX, LABELS_MAX};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::agent::AgentSettings;
+pub(crate) use self::key::{nearest, variables};
 pub(crate) use self::layer::{Given, Layer};
 pub use self::problem::{Problem, Problems};
 pub(crate) use self::read::read;
@@ -70,12 +72,14 @@ pub struct NodeSettings {
     #[serde(with = "units::duration")]
     #[schemars(with = "String")]
     pub drain_timeout: Duration,
-    /// How long a node may be silent before the others take it for dead; 500 ms to 10 min. Shorter finds deaths
-    /// sooner, and takes a paused process for a dead one more often.
+    /// How long the others look for a node that they have lost before they take it for dead; 500 ms to 10 min. A node
+    /// that falls silent is lost after transport.idle_timeout, so with the defaults it is down after about 6 s: 2 s of
+    /// silence and 4 s of search. Shorter finds deaths sooner, and takes a paused process for a dead one more often.
     #[serde(with = "units::duration")]
     #[schemars(with = "String")]
     pub down_after: Duration,
-    /// What this node offers, for placement: at most 32 keys of a-z, 0-9, ., _ and -, values of at most 128 bytes.
+    /// What this node offers, for placement: at most 16 labels of 1 KiB together. Keys are made of a-z, 0-9, ., _ and -;
+    /// a key has at most 128 bytes, and so has a value.
     pub labels: BTreeMap<String, String>,
     /// The limits and clocks of connections to other nodes.
     pub transport: TransportSettings,
@@ -105,7 +109,6 @@ impl Default for NodeSettings {
     }
 }
 
-const LABELS_MAX: usize = 32;
 const LABEL_BYTES_MAX: usize = 128;
 
 impl NodeSettings {
@@ -130,7 +133,9 @@ impl NodeSettings {
         {
             problem(
                 "advertise".to_owned(),
-                format!("others cannot reach {listen}: say under which address they can"),
+                format!(
+                    "others cannot reach {listen}: say with --advertise HOST:PORT under which address they can"
+                ),
             );
         }
         if let Some(Err(error)) = self.log.as_deref().map(tracing_subscriber::EnvFilter::try_new) {
@@ -171,8 +176,13 @@ pub(crate) fn host_and_port(text: &str) -> Result<(), String> {
 fn label_problems(path: &str, labels: &BTreeMap<String, String>) -> Vec<Problem> {
     let mut problems = Vec::new();
     if labels.len() > LABELS_MAX {
-        problems
-            .push(Problem::new(path.to_owned(), format!("{} labels, at most {LABELS_MAX}", labels.len())));
+        let message = format!("{} labels are given, at most {LABELS_MAX} are taken", labels.len());
+        problems.push(Problem::new(path.to_owned(), message));
+    }
+    let bytes: usize = labels.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if bytes > LABELS_BYTES_MAX {
+        let message = format!("keys and values have {bytes} bytes, at most {LABELS_BYTES_MAX} are taken");
+        problems.push(Problem::new(path.to_owned(), message));
     }
     for (key, value) in labels {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);

@@ -26,13 +26,23 @@ use self::connection::Connection;
 use self::error::CtlError;
 use self::output::Output;
 use self::table::Paint;
+use crate::environment;
 use crate::signals::Signals;
+
+/// The variables that stand for arguments.
+pub(crate) const VARIABLES: [&str; 2] = ["MESH_NODE", "MESH_STATE"];
 
 /// Runs meshctl with the arguments of this process, and gives its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     let began = Instant::now();
     let args = CtlArgs::parse();
+    // Beside an error document a line of text would only break what reads it.
+    if !args.json {
+        for unknown in environment::unknown() {
+            let _ = writeln!(io::stderr(), "warning: {unknown}");
+        }
+    }
     let mut stdout = io::stdout();
     let paint = Paint::for_stream(stdout.is_terminal());
     let output = Output { is_json: args.json, paint, to: &mut stdout };

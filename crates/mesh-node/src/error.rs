@@ -5,9 +5,9 @@ use std::io;
 use std::path::PathBuf;
 
 use mesh::{BindError, ConnectError, JoinFailure, PublishError, StartNodeError};
-use mesh_models::ModelError;
 
 use crate::config::Problems;
+use crate::model::BadModel;
 use crate::state::StateError;
 
 /// Why a node could not run. It has stopped whatever it had started.
@@ -43,9 +43,10 @@ pub enum NodeError {
     /// An actor that the binary brings could not be published; a defect of the binary.
     #[error(transparent)]
     Publish(#[from] PublishError),
-    /// The environment names a model that cannot be called: its address is none, or its key cannot be sent.
-    #[error("the model of the environment cannot be called")]
-    Model(#[from] ModelError),
+    /// The environment names a model that cannot be called: its address is none, or its key cannot be sent. The
+    /// operator's mistake.
+    #[error(transparent)]
+    Model(#[from] BadModel),
     /// The operating system gives no thread, no signals, or no stdout.
     #[error("cannot set the process up")]
     Process(#[from] io::Error),
@@ -73,7 +74,7 @@ impl NodeError {
             }
             StartNodeError::Join { failures } if failures.iter().any(|(_, failure)| is_distrust(failure)) => {
                 Some(
-                    "nodes of one mesh have one authority: give the --state of that mesh, or copy its folder `ca` into an \
+                    "a node of another mesh answers there; nodes of one mesh have one authority: give the --state of that mesh, or copy its folder `ca` into an \
                  empty state folder",
                 )
             }

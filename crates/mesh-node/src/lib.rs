@@ -15,6 +15,7 @@
 mod args;
 pub mod config;
 pub mod ctl;
+mod environment;
 mod error;
 pub mod lab;
 mod logging;
@@ -29,7 +30,7 @@ mod threads;
 
 pub use args::NodeArgs;
 pub use error::NodeError;
-pub use model::models;
+pub use model::{BadModel, models};
 pub use node::Node;
 pub use ready::Ready;
 pub use state::{NodeState, StateError, StateFolder, client_identity};

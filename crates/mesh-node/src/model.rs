@@ -5,6 +5,15 @@ use std::sync::Arc;
 use mesh_agents::Models;
 use mesh_models::{HttpProvider, ModelError, ModelSettings, Secret, Timeouts};
 
+const URL: &str = "MESH_MODEL_URL";
+const KEY: &str = "MESH_MODEL_KEY";
+const MODEL: &str = "MESH_MODEL";
+const ANTHROPIC_KEY: &str = "ANTHROPIC_API_KEY";
+const OPENAI_KEY: &str = "OPENAI_API_KEY";
+
+/// The variables that belong to the mesh alone, and are settings of no node.
+pub(crate) const VARIABLES: [&str; 3] = [URL, KEY, MODEL];
+
 /// Taken where the environment has a key of the vendor and names no model.
 const ANTHROPIC_MODEL: &str = "claude-sonnet-4-20250514";
 const OPENAI_MODEL: &str = "gpt-4.1-mini";
@@ -17,31 +26,70 @@ const SERVED_MODEL: &str = "default";
 /// `None` where there is none of them: agents of this process then refuse their work, and say so.
 ///
 /// # Errors
-/// When the address is none, or the key cannot be sent.
-pub fn models(read: impl Fn(&str) -> Option<String>) -> Result<Option<Models>, ModelError> {
-    let wanted = given(&read, "MESH_MODEL");
-    let Some(settings) = settings(&read, wanted.as_deref()) else { return Ok(None) };
-    let models = Models::new(Arc::new(HttpProvider::new(settings, Timeouts::default())?));
+/// [`BadModel`] when the address is none, or the key cannot be sent.
+pub fn models(read: impl Fn(&str) -> Option<String>) -> Result<Option<Models>, BadModel> {
+    let wanted = given(&read, MODEL);
+    let Some((settings, key)) = settings(&read, wanted.as_deref()) else { return Ok(None) };
+    let url = settings.base_url.clone();
+    let provider = HttpProvider::new(settings, Timeouts::default())
+        .map_err(|source| BadModel { variable: blamed(&source, key, &url), source })?;
+    let models = Models::new(Arc::new(provider));
     Ok(Some(match wanted {
         Some(name) => models.only(name),
         None => models,
     }))
 }
 
-fn settings(read: &impl Fn(&str) -> Option<String>, wanted: Option<&str>) -> Option<ModelSettings> {
-    if let Some(url) = given(read, "MESH_MODEL_URL") {
+/// A variable of the environment that names no model which could be called. The operator's mistake; nothing was sent.
+#[derive(Debug, thiserror::Error)]
+#[error("{variable} cannot be used")]
+#[non_exhaustive]
+pub struct BadModel {
+    /// The variable, with its value where that is no secret.
+    pub variable: String,
+    /// What is wrong with it.
+    #[source]
+    pub source: ModelError,
+}
+
+/// The variable that an error is about; `key` is the one that the key came from.
+fn blamed(error: &ModelError, key: &str, url: &str) -> String {
+    match error {
+        ModelError::Misconfigured { key: "base_url", .. } => format!("{URL}={}", without_secrets(url)),
+        ModelError::Misconfigured { key: "api_key", .. } => key.to_owned(),
+        _ => MODEL.to_owned(),
+    }
+}
+
+/// An address without what may be a password before its host or a key behind its path.
+fn without_secrets(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    match url.rsplit_once('@') {
+        Some((_, host)) => format!("…@{host}"),
+        None => url.to_owned(),
+    }
+}
+
+/// The settings, and the variable of their key.
+fn settings(
+    read: &impl Fn(&str) -> Option<String>,
+    wanted: Option<&str>,
+) -> Option<(ModelSettings, &'static str)> {
+    if let Some(url) = given(read, URL) {
         let served = ModelSettings::openai_compatible(url, wanted.unwrap_or(SERVED_MODEL));
         // A vendor's key is for that vendor's servers only.
-        return Some(match given(read, "MESH_MODEL_KEY") {
+        let settings = match given(read, KEY) {
             Some(key) => served.with_api_key(Secret::new(key)),
             None => served,
-        });
+        };
+        return Some((settings, KEY));
     }
-    if let Some(key) = given(read, "ANTHROPIC_API_KEY") {
-        return Some(ModelSettings::anthropic(Secret::new(key), wanted.unwrap_or(ANTHROPIC_MODEL)));
+    if let Some(key) = given(read, ANTHROPIC_KEY) {
+        let settings = ModelSettings::anthropic(Secret::new(key), wanted.unwrap_or(ANTHROPIC_MODEL));
+        return Some((settings, ANTHROPIC_KEY));
     }
-    let key = given(read, "OPENAI_API_KEY")?;
-    Some(ModelSettings::openai(Secret::new(key), wanted.unwrap_or(OPENAI_MODEL)))
+    let key = given(read, OPENAI_KEY)?;
+    Some((ModelSettings::openai(Secret::new(key), wanted.unwrap_or(OPENAI_MODEL)), OPENAI_KEY))
 }
 
 fn given(read: &impl Fn(&str) -> Option<String>, name: &str) -> Option<String> {
@@ -58,7 +106,29 @@ mod tests {
         let read = |wanted: &str| {
             variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
         };
-        settings(&read, given(&read, "MESH_MODEL").as_deref())
+        settings(&read, given(&read, MODEL).as_deref()).map(|(settings, _)| settings)
+    }
+
+    fn problem(variables: &[(&str, &str)]) -> String {
+        let read = |wanted: &str| {
+            variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned())
+        };
+        crate::error::chain(&models(read).unwrap_err())
+    }
+
+    #[test]
+    fn a_variable_that_cannot_be_used_is_named_with_its_value_unless_that_is_a_secret() {
+        let said = problem(&[(URL, "notaurl")]);
+        assert!(said.starts_with("MESH_MODEL_URL=notaurl cannot be used: "), "{said}");
+        let said = problem(&[(URL, "ftp://me:secret@host/v1?key=hidden")]);
+        assert!(said.starts_with("MESH_MODEL_URL=…@host/v1 cannot be used"), "{said}");
+        assert!(!said.contains("secret") && !said.contains("hidden"), "{said}");
+        for (variable, others) in [(KEY, Some((URL, "http://127.0.0.1:1"))), (ANTHROPIC_KEY, None)] {
+            let given: Vec<_> = others.into_iter().chain([(variable, "a\nb")]).collect();
+            let said = problem(&given);
+            assert!(said.starts_with(&format!("{variable} cannot be used: ")), "{said}");
+            assert!(!said.contains("a\nb"), "{said}");
+        }
     }
 
     #[test]

@@ -1,22 +1,24 @@
 //! A process that is a node, from its arguments to its end.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Parser;
 use mesh::{BindError, Mesh, NodeBuilder, NodeConfig, PublishError, Runtimes, Spawnable, StartNodeError};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
-use crate::config::{self, NodeSettings, Problems};
+use crate::config::{self, NodeSettings, Problem, Problems};
 use crate::error::NodeError;
 use crate::ready::Ready;
 use crate::signals::Signals;
 use crate::state::{NodeState, StateFolder};
 use crate::threads::NetworkThread;
-use crate::{NodeArgs, lab, logging, name};
+use crate::{NodeArgs, environment, lab, logging, name};
 
 /// The port that is taken when none is given, if it is free; otherwise one of the next ones.
 const PORT: u16 = 7946;
@@ -68,12 +70,10 @@ type Opening = Box<dyn FnOnce(&Mesh) -> Result<(), PublishError> + Send>;
 ///     }
 /// }
 ///
-/// #[tokio::main]
-/// async fn main() -> Result<(), NodeError> {
-///     Node::from_args()?                          // --join, --listen, --label …, as mesh-node has them
-///         .register::<Greeter>("greeter")         // meshctl actor spawn NODE greeter ann --args '"Hello"'
-///         .run()
-///         .await
+/// fn main() -> Result<(), NodeError> {
+///     let node = Node::from_args()?               // --join, --listen, --label …, as mesh-node has them
+///         .register::<Greeter>("greeter");        // meshctl actor spawn NODE greeter ann --args '"Hello"'
+///     mesh_node::runtime()?.block_on(node.run())
 /// }
 /// ```
 #[must_use = "a node does nothing before `run`"]
@@ -82,6 +82,9 @@ pub struct Node {
     /// Applied anew to each attempt to start.
     registrations: Vec<Registration>,
     openings: Vec<Opening>,
+    kinds: BTreeSet<&'static str>,
+    /// The file that the settings came from, for what is found wrong with them later.
+    file: Option<String>,
 }
 
 impl Node {
@@ -104,13 +107,13 @@ impl Node {
             fs::read_to_string(path).map_err(|source| NodeError::SettingsFile { path: path.clone(), source })
         };
         let text = args.config.as_ref().map(read).transpose()?;
-        let name = args.config.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
-        let file = text.as_deref().map(|text| (name.as_str(), text));
+        let name = args.config.as_ref().map(|path| path.display().to_string());
+        let file = name.as_deref().zip(text.as_deref());
         let environment = |name: &str| std::env::var(name).ok();
         let settings = config::read(file, environment, args.layer());
         let refused = args.refused(environment);
         match settings {
-            Ok(settings) if refused.is_empty() => Ok(Self::new(settings)),
+            Ok(settings) if refused.is_empty() => Ok(Self { file: name, ..Self::new(settings) }),
             Ok(_) => Err(Problems(refused).into()),
             Err(Problems(problems)) => Err(Problems([problems, refused].concat()).into()),
         }
@@ -118,11 +121,13 @@ impl Node {
 
     /// A node with these settings; nothing is read from elsewhere.
     pub fn new(settings: NodeSettings) -> Self {
-        Self { settings, registrations: Vec::new(), openings: Vec::new() }
+        let (registrations, openings) = (Vec::new(), Vec::new());
+        Self { settings, registrations, openings, kinds: BTreeSet::new(), file: None }
     }
 
     /// Lets actors of the type `A` be spawned on this node as `kind`: by the settings, by meshctl, by other nodes.
     pub fn register<A: Spawnable>(mut self, kind: &'static str) -> Self {
+        self.kinds.insert(kind);
         self.registrations.push(Box::new(move |builder| builder.register::<A>(kind)));
         self
     }
@@ -147,12 +152,21 @@ impl Node {
     /// otherwise; connections have a thread for themselves.
     ///
     /// # Errors
-    /// Why the node could not run or join. Nothing of it is left running.
+    /// [`NodeError::Settings`] when the settings want actors of kinds that were not registered; otherwise why the node
+    /// could not run or join. Nothing of it is left running.
     ///
     /// # Cancel safety
     /// Dropped, it ends the node without leaving in order.
     pub async fn run(mut self) -> Result<(), NodeError> {
+        self.check_kinds()?;
         logging::init(self.settings.log.as_deref());
+        for unknown in environment::unknown() {
+            tracing::warn!(
+                variable = unknown.variable,
+                nearest = unknown.nearest,
+                "nothing reads this variable"
+            );
+        }
         let mut signals = Signals::listen()?;
         let state = self.claim()?;
         if let Some(path) = &self.settings.ready_file {
@@ -182,6 +196,12 @@ impl Node {
             signal = signals.next() => end_at_once(signal),
         }
         result
+    }
+
+    /// Which kinds there are is known only when all of them are registered.
+    fn check_kinds(&self) -> Result<(), Problems> {
+        let problems = unknown_kinds(&self.settings, &self.kinds, self.file.as_deref());
+        if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
     }
 
     fn claim(&self) -> Result<NodeState, NodeError> {
@@ -256,7 +276,8 @@ impl Node {
             ready.write(path)?;
         }
         // Nobody may read it; the node is no worse for that.
-        let _ = writeln!(io::stdout(), "listening {local}\njoin with: mesh-node --join {}", ready.addr);
+        let join = join_command(&ready.addr, &self.settings.state);
+        let _ = writeln!(io::stdout(), "listening {local}\njoin with: {join}");
         tracing::info!(node = ready.name, addr = ready.addr, cluster = ready.cluster, "node is ready");
         Ok(())
     }
@@ -269,6 +290,40 @@ impl Node {
                 .map_err(|error| NodeError::Actor { name: agent.name.clone(), reason: error.to_string() })?;
         }
         Ok(())
+    }
+}
+
+/// The agents of this node whose kind its binary does not have.
+fn unknown_kinds(settings: &NodeSettings, kinds: &BTreeSet<&str>, file: Option<&str>) -> Vec<Problem> {
+    let known: Vec<&str> = kinds.iter().copied().collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let place = |index| match file {
+        Some(file) => format!("{file}: agents[{index}].kind"),
+        None => format!("agents[{index}].kind"),
+    };
+    let agents = settings.agents.iter().enumerate();
+    agents
+        // One file may serve nodes of several binaries.
+        .filter(|(_, agent)| agent.is_for(&settings.labels) && !kinds.contains(agent.kind.as_str()))
+        .map(|(index, agent)| {
+            Problem::new(place(index), format!("this node has no kind {:?}; there are: {known}", agent.kind))
+        })
+        .collect()
+}
+
+/// What starts another node of this mesh on this machine, from whatever folder.
+fn join_command(addr: &str, state: &Path) -> String {
+    let join = format!("mesh-node --join {addr}");
+    if state == NodeSettings::default().state {
+        return join;
+    }
+    let state = std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
+    let state = state.display().to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+@:,".contains(c);
+    if state.chars().all(is_plain) {
+        format!("{join} --state {state}")
+    } else {
+        format!("{join} --state '{}'", state.replace('\'', r"'\''"))
     }
 }
 
@@ -318,3 +373,6 @@ fn end_at_once(signal: &str) -> ! {
     // As a shell says of a process that SIGINT ended.
     std::process::exit(130)
 }
+
+#[cfg(test)]
+mod tests;

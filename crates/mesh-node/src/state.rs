@@ -181,8 +181,12 @@ const READY: &str = "ready.json";
 /// Reads a client's identity from a folder with `ca.pem`, `cert.pem` and `key.pem`.
 ///
 /// # Errors
-/// When one of them is missing, unreadable or no PEM, or others can read the key.
+/// [`StateError::NoIdentity`] when there is no such folder; otherwise when one of them is missing, unreadable or no PEM,
+/// or others can read the key.
 pub fn client_identity(folder: &Path) -> Result<Identity, StateError> {
+    if !folder.is_dir() {
+        return Err(StateError::NoIdentity { folder: folder.to_owned() });
+    }
     let ca = read_text(&folder.join("ca.pem"))?;
     let cert = read_text(&folder.join("cert.pem"))?;
     let key = read_key(&folder.join("key.pem"))?;

@@ -3,6 +3,12 @@
 use mesh_net::TransportConfig;
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
+/// The most labels of a node. Every member keeps those of every other, and tells them on.
+pub const LABELS_MAX: usize = 16;
+
+/// The most bytes of a node's labels, keys and values together.
+pub const LABELS_BYTES_MAX: usize = 1024;
+
 /// Settings of a node. Nothing here is read from files or the environment.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
@@ -12,7 +18,8 @@ pub struct NodeConfig {
     pub advertise: Option<String>,
     /// Nodes to join through, `HOST:PORT`. Names are resolved anew at every attempt. Default none: a mesh of one.
     pub seeds: Vec<String>,
-    /// What placement may ask for, such as `gpu=true`. At most 16, of 1 KiB together.
+    /// What placement may ask for, such as `gpu=true`. At most [`LABELS_MAX`], of [`LABELS_BYTES_MAX`]
+    /// together.
     pub labels: BTreeMap<String, String>,
     /// Limits and timers of connections. Default [`TransportConfig::lan`].
     pub transport: TransportConfig,
@@ -20,7 +27,8 @@ pub struct NodeConfig {
     pub join_timeout: Duration,
     /// How long a leaving node lets its actors finish their mailboxes: default 30 s.
     pub drain_timeout: Duration,
-    /// How long a lost member is looked for before it is taken for dead: default 4 s, at least 500 ms.
+    /// How long a lost member is looked for before it is taken for dead: default 4 s, at least 500 ms. One that falls
+    /// silent is lost after [`TransportConfig::idle_timeout`]; the two add up.
     pub down_after: Duration,
 }
 
@@ -56,9 +64,11 @@ impl NodeConfig {
             problems.push(too_short("down_after", Duration::from_millis(500)));
         }
         let label_bytes: usize = self.labels.iter().map(|(key, value)| key.len() + value.len()).sum();
-        if self.labels.len() > 16 || label_bytes > 1024 {
+        if self.labels.len() > LABELS_MAX || label_bytes > LABELS_BYTES_MAX {
             let labels = self.labels.len();
-            problems.push(format!("labels: {labels} labels of {label_bytes} bytes are more than 16 of 1024"));
+            problems.push(format!(
+                "labels: {labels} labels of {label_bytes} bytes are more than {LABELS_MAX} of {LABELS_BYTES_MAX}"
+            ));
         }
         for (index, seed) in self.seeds.iter().enumerate() {
             if seed

@@ -40,7 +40,7 @@ mod tasks;
 mod wire;
 
 pub use client::{Client, ClientConfig, ClientError};
-pub use config::NodeConfig;
+pub use config::{LABELS_BYTES_MAX, LABELS_MAX, NodeConfig};
 pub use dedup::MessageId;
 pub use dynamic::{JsonItem, JsonStream};
 pub use membership::JoinFailure;

@@ -38,6 +38,19 @@ impl Key {
     }
 }
 
+/// The variables that settings are read from.
+pub(crate) fn variables() -> Vec<String> {
+    let readable = |key: &Key| !matches!(key.shape, Shape::Tables | Shape::Section);
+    keys().iter().filter(|key| readable(key)).map(Key::variable).collect()
+}
+
+/// The one of `known` that is spelt most like `name`, if any is like it.
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let likeness = |known: &&str| strsim::jaro_winkler(name, known);
+    let nearest = known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)));
+    nearest.filter(|nearest| likeness(nearest) > 0.8)
+}
+
 /// All settings, each section before its keys.
 pub(super) fn keys() -> Vec<Key> {
     let schema = schemars::schema_for!(NodeSettings).to_value();

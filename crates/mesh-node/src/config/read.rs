@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::{Table, Value};
 
 use super::NodeSettings;
-use super::key::{Shape, keys};
+use super::key::{Shape, keys, nearest};
 use super::layer::{Given, Layer};
 use super::problem::{Problem, Problems};
 
@@ -88,16 +88,17 @@ fn unknown(given: &Given) -> Option<Problem> {
         return None;
     }
     let (name, section) = given.path.split_last()?;
-    let known: Vec<&str> = keys
+    let mut known: Vec<&str> = keys
         .iter()
         .filter_map(|key| key.path.split_last().filter(|(_, of)| *of == section))
         .map(|(name, _)| name.as_str())
         .collect();
-    let close =
-        known.iter().max_by(|a, b| strsim::jaro_winkler(name, a).total_cmp(&strsim::jaro_winkler(name, b)));
-    let hint = match close {
-        Some(close) if strsim::jaro_winkler(name, close) > 0.8 => format!("did you mean `{close}`?"),
-        _ => format!("there are {}", known.join(", ")),
+    let hint = match nearest(name, &known) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
+        None => {
+            known.sort_unstable();
+            format!("there are {}", known.join(", "))
+        }
     };
     Some(Problem::new(given.place.clone(), format!("no such setting; {hint}")))
 }

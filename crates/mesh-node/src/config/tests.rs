@@ -113,6 +113,7 @@ fn listening_on_every_address_asks_for_the_one_that_others_reach() {
     let problems = read(None, no_environment, flags("--listen 0.0.0.0:7946")).unwrap_err();
     assert_eq!(problems.0.len(), 1);
     assert_eq!(problems.0[0].place, "advertise");
+    assert!(problems.0[0].message.contains("--advertise HOST:PORT"), "{problems}");
     assert!(read(None, no_environment, flags("--listen 0.0.0.0:7946 --advertise a.example:7946")).is_ok());
 }
 
@@ -152,6 +153,24 @@ fn two_agents_of_one_name_are_refused() {
     let file = "[[agents]]\nkind = \"a\"\nname = \"x\"\n[[agents]]\nkind = \"b\"\nname = \"x\"";
     let problems = of_file(file).unwrap_err();
     assert_eq!(problems.0[0].place, "node.toml: agents[1].name");
+}
+
+#[test]
+fn labels_have_the_limits_that_the_mesh_has() {
+    let labels = |count: usize, bytes: usize| {
+        let label = |index| format!("--label k{index}={} ", "v".repeat(bytes));
+        read(None, no_environment, flags(&(0..count).map(label).collect::<String>()))
+    };
+    let accepted = labels(LABELS_MAX, 50).unwrap();
+    let config = mesh::NodeConfig { labels: accepted.labels, ..mesh::NodeConfig::default() };
+    assert_eq!(config.problems(), Vec::<String>::new());
+    for (problems, said) in [
+        (labels(LABELS_MAX + 1, 1).unwrap_err(), "17 labels are given, at most 16"),
+        (labels(10, 110).unwrap_err(), "have 1120 bytes, at most 1024"),
+    ] {
+        assert_eq!(problems.0.len(), 1, "{problems}");
+        assert!(problems.to_string().contains(said), "{problems}");
+    }
 }
 
 #[test]

@@ -67,6 +67,12 @@ pub enum StateError {
         /// The state folder.
         folder: PathBuf,
     },
+    /// The folder that was named for a client identity is none. The caller's mistake.
+    #[error("{} is no folder: an identity is a folder with ca.pem, cert.pem and key.pem", folder.display())]
+    NoIdentity {
+        /// The folder that was named.
+        folder: PathBuf,
+    },
     /// Another process holds the folder's lock for longer than making keys can take; it may be stopped. Try again.
     #[error("another process holds {} for {waited_s} s: is it stopped?", path.display())]
     Busy {

@@ -23,7 +23,7 @@ pub(super) fn write_new(path: &Path, text: &str) -> Result<(), StateError> {
 /// Replaces or makes the file at `path` in one step.
 pub(crate) fn replace(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StateError> {
     let draft = draft_of(path);
-    let written = write_draft(&draft, bytes, mode)
+    let written = write_draft(&draft, bytes, mode, path)
         .and_then(|()| fs::rename(&draft, path).map_err(StateError::io("write", path)));
     if written.is_err() {
         // The first error is the one to tell; a draft that stays harms nobody.
@@ -38,7 +38,7 @@ pub(super) fn publish_folder(path: &Path, files: &[(&str, &str)]) -> Result<(), 
     let draft = draft_of(path);
     make_folder(&draft)?;
     for (name, text) in files {
-        write_draft(&draft.join(name), text.as_bytes(), 0o600)?;
+        write_draft(&draft.join(name), text.as_bytes(), 0o600, &path.join(name))?;
     }
     fs::rename(&draft, path).map_err(StateError::io("make the folder", path))?;
     sync_folder(path)
@@ -65,15 +65,16 @@ pub(super) fn read_key(path: &Path) -> Result<String, StateError> {
     read_text(path)
 }
 
-fn write_draft(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StateError> {
+/// Writes a new file; errors name `wanted`, which is what it is a draft of.
+fn write_draft(path: &Path, bytes: &[u8], mode: u32, wanted: &Path) -> Result<(), StateError> {
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
     #[cfg(not(unix))]
     let _ = mode;
-    let mut file = options.open(path).map_err(StateError::io("write", path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(StateError::io("write", path))
+    let mut file = options.open(path).map_err(StateError::io("write", wanted))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(StateError::io("write", wanted))
 }
 
 /// A name in the same folder, since only there a rename is one step, that no other writer uses.

@@ -242,3 +242,20 @@ fn a_ready_file_in_a_missing_folder_is_an_error() {
     let error = ready("alpha").write(&temporary.path().join("missing/alpha.json")).unwrap_err();
     assert!(matches!(error, StateError::Io { .. }), "{error}");
 }
+
+#[test]
+fn a_file_that_cannot_be_written_is_called_what_its_user_calls_it() {
+    let (temporary, _) = folder();
+    let path = temporary.path().join("missing").join("alpha.json");
+    let error = crate::error::chain(&ready("alpha").write(&path).unwrap_err());
+    assert!(error.starts_with(&format!("cannot write {}: ", path.display())), "{error}");
+}
+
+#[test]
+fn an_identity_in_no_folder_says_what_would_be_one() {
+    let (temporary, _) = folder();
+    let missing = temporary.path().join("nobody");
+    let error = client_identity(&missing).unwrap_err();
+    assert!(matches!(&error, StateError::NoIdentity { folder } if *folder == missing), "{error}");
+    assert!(error.to_string().contains("cert.pem"), "{error}");
+}

@@ -12,8 +12,9 @@ const HEAD: &str = "\
 # The settings of a node, each with its default: mesh-node --config config/node.toml
 #
 # A key that is commented out has no fixed default and shows an example. Durations are written \"250ms\", \"10s\" or
-# \"2min\", sizes \"64KiB\" or \"4MiB\". Every key is also an environment variable, which overrules the file:
-# MESH_LISTEN, MESH_TRANSPORT_PROFILE; lists and labels are separated by commas there. The command line overrules both.
+# \"2min\", sizes \"64KiB\" or \"4MiB\". Every key is also an environment variable (MESH_LISTEN,
+# MESH_TRANSPORT_PROFILE; lists and labels are separated by commas there). The first of these that gives a key counts:
+# command line, environment, this file, default.
 ";
 
 fn path() -> PathBuf {
