@@ -19,7 +19,7 @@ pub enum AskError {
         path: String,
     },
     /// The actor does not take messages of this kind. The caller's mistake, or versions differ. Nothing ran.
-    #[error("{path} does not take {kind}, it takes: {}", known.join(", "))]
+    #[error("{path} does not take {kind}, it takes: {}", sorted(known))]
     UnknownKind {
         /// Path that was asked.
         path: String,
@@ -107,7 +107,7 @@ pub enum AskError {
         path: String,
     },
     /// No node goes by that name. The caller's mistake, or the node has not joined yet. Nothing ran.
-    #[error("no node {node}, known are: {}", known.join(", "))]
+    #[error("no node {node}, known are: {}", sorted(known))]
     NoSuchNode {
         /// Node that was named.
         node: String,
@@ -118,6 +118,39 @@ pub enum AskError {
     #[error("{reason}")]
     BadPath {
         /// What is wrong with it.
+        reason: String,
+    },
+    /// The actor answers this kind with a stream, and something else was asked for. The caller's mistake. Nothing ran;
+    /// ask for a stream.
+    #[error("{path} answers {kind} with a stream, and a stream is to be asked for")]
+    AnswersWithStream {
+        /// Path that was asked.
+        path: String,
+        /// Kind that was sent.
+        kind: String,
+    },
+    /// Another actor of the node has the name. The caller's mistake. Nothing was spawned; choose another name, or stop
+    /// that actor.
+    #[error("another actor is published as {path}")]
+    NameTaken {
+        /// Path that was wanted.
+        path: String,
+    },
+    /// An actor cannot be called so. The caller's mistake. Nothing was spawned.
+    #[error("{name:?} is no actor's name: {reason}")]
+    BadName {
+        /// Name that was wanted.
+        name: String,
+        /// The rule that it breaks.
+        reason: String,
+    },
+    /// The node knows the kind of actor and cannot run it: it lacks something. Its operator's affair. Nothing was
+    /// spawned; another node may do.
+    #[error("{path} cannot be spawned: {reason}")]
+    CannotSpawn {
+        /// Path that was wanted.
+        path: String,
+        /// What is missing.
         reason: String,
     },
     /// Another node reported an error that has no variant here; it knows whose fault it is.
@@ -165,6 +198,13 @@ impl PartialEq for RemoteFailure {
 
 impl Eq for RemoteFailure {}
 
+/// Names as people look for one.
+fn sorted(names: &[String]) -> String {
+    let mut names: Vec<&str> = names.iter().map(String::as_str).collect();
+    names.sort_unstable();
+    names.join(", ")
+}
+
 /// Why a tell was not accepted.
 pub type TellError = AskError;
 
@@ -200,6 +240,10 @@ impl AskError {
             | Self::NotRunning { .. }
             | Self::TooLarge { .. }
             | Self::Denied { .. }
+            | Self::AnswersWithStream { .. }
+            | Self::NameTaken { .. }
+            | Self::BadName { .. }
+            | Self::CannotSpawn { .. }
             | Self::Cancelled { .. } => false,
         }
     }
@@ -220,6 +264,10 @@ impl AskError {
             Self::Cancelled { .. } => "CANCELLED",
             Self::NoSuchNode { .. } => "NO_SUCH_NODE",
             Self::BadPath { .. } => "BAD_PATH",
+            Self::AnswersWithStream { .. } => "ANSWERS_WITH_STREAM",
+            Self::NameTaken { .. } => "NAME_TAKEN",
+            Self::BadName { .. } => "BAD_NAME",
+            Self::CannotSpawn { .. } => "CANNOT_SPAWN",
             Self::Remote { failure } => &failure.code,
         }
     }
@@ -241,6 +289,10 @@ impl AskError {
             | Self::BadMessage { .. }
             | Self::TooLarge { .. }
             | Self::Denied { .. }
+            | Self::AnswersWithStream { .. }
+            | Self::NameTaken { .. }
+            | Self::BadName { .. }
+            | Self::CannotSpawn { .. }
             | Self::Cancelled { .. } => RetryHint::Never,
         }
     }

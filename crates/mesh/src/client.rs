@@ -4,7 +4,7 @@ use crate::{
     mesh::Mesh,
     pending::Pending,
     registry::Registry,
-    session::{HelloError, Session},
+    session::Session,
     shared::{Me, Reclaimer, Role, Shared},
     tasks::Tasks,
 };
@@ -46,6 +46,15 @@ pub enum ClientError {
     /// No address was given.
     #[error("no node's address was given")]
     NoAddress,
+    /// A node answers at an address, and one side does not trust the other's certificate: it is a node of another mesh.
+    /// The last address that was tried.
+    #[error("{addr}: {reason}")]
+    Untrusted {
+        /// The address as it was given.
+        addr: String,
+        /// Why there is no trust.
+        reason: String,
+    },
     /// An address did not become a connection; the last that was tried.
     #[error("{addr}: {reason}")]
     Unreached {
@@ -138,7 +147,7 @@ async fn connect(
                 shared.watch(session);
                 return Ok(Mesh::of_client(shared, endpoint));
             }
-            Err(reason) => last = ClientError::Unreached { addr: addr.clone(), reason },
+            Err(error) => last = error,
         }
     }
     Err(last)
@@ -149,25 +158,24 @@ async fn reach(
     endpoint: &Endpoint,
     addr: &str,
     limit: Duration,
-) -> Result<Arc<Session>, String> {
-    let addrs =
-        tokio::net::lookup_host(addr).await.map_err(|error| format!("the name has no address: {error}"))?;
-    let mut last = "the name resolves to nothing".to_owned();
-    for addr in addrs {
-        let connected = match timeout(limit, endpoint.connect(addr, Expect::AnyNode)).await {
-            Ok(connected) => connected.map_err(|error: ConnectError| error.to_string()),
-            Err(_elapsed) => Err(format!("no answer in {} s", limit.as_secs_f32())),
+) -> Result<Arc<Session>, ClientError> {
+    let unreached = |reason| ClientError::Unreached { addr: addr.to_owned(), reason };
+    let addrs = tokio::net::lookup_host(addr)
+        .await
+        .map_err(|error| unreached(format!("the name has no address: {error}")))?;
+    let mut last = unreached("the name resolves to nothing".to_owned());
+    for socket_addr in addrs {
+        last = match timeout(limit, endpoint.connect(socket_addr, Expect::AnyNode)).await {
+            Ok(Ok(connection)) => match Session::establish(shared, connection, true).await {
+                Ok(session) => return Ok(session),
+                Err(error) => unreached(error.to_string()),
+            },
+            Ok(Err(error @ ConnectError::Certificate { .. })) => {
+                ClientError::Untrusted { addr: addr.to_owned(), reason: error.to_string() }
+            }
+            Ok(Err(error)) => unreached(error.to_string()),
+            Err(_elapsed) => unreached(format!("no answer in {} s", limit.as_secs_f32())),
         };
-        let greeted = match connected {
-            Ok(connection) => Session::establish(shared, connection, true)
-                .await
-                .map_err(|error: HelloError| error.to_string()),
-            Err(reason) => Err(reason),
-        };
-        match greeted {
-            Ok(session) => return Ok(session),
-            Err(reason) => last = reason,
-        }
     }
     Err(last)
 }

@@ -30,9 +30,12 @@ pub(crate) fn failure_of(error: &AskError, here: &str) -> Failure {
 /// What a program may want of an error, field by field.
 fn details_of(error: &AskError) -> Json {
     let details = match error {
-        AskError::NoSuchActor { path } | AskError::NotRunning { path } | AskError::Stopped { path } => {
-            json!({ "path": path })
-        }
+        AskError::NoSuchActor { path }
+        | AskError::NotRunning { path }
+        | AskError::Stopped { path }
+        | AskError::NameTaken { path } => json!({ "path": path }),
+        AskError::AnswersWithStream { path, kind } => json!({ "path": path, "kind": kind }),
+        AskError::BadName { name, reason } => json!({ "name": name, "reason": reason }),
         AskError::NoSuchNode { node, known } => json!({ "node": node, "known": known }),
         AskError::UnknownKind { path, kind, known } => json!({ "path": path, "kind": kind, "known": known }),
         AskError::BadMessage { path, kind, reason } => {
@@ -46,7 +49,9 @@ fn details_of(error: &AskError) -> Json {
         AskError::TooLarge { path, bytes, bytes_max } => {
             json!({ "path": path, "bytes": bytes, "bytes_max": bytes_max })
         }
-        AskError::Denied { path, reason } => json!({ "path": path, "reason": reason }),
+        AskError::Denied { path, reason } | AskError::CannotSpawn { path, reason } => {
+            json!({ "path": path, "reason": reason })
+        }
         _ => Value::Null,
     };
     Json::of(&details)
@@ -88,6 +93,10 @@ pub(crate) fn error_of(failure: Failure) -> AskError {
                 AskError::Unreachable { node: text("node")?, may_have_run: failure.may_have_run }
             }
             "DENIED" => AskError::Denied { path: text("path")?, reason: text("reason")? },
+            "ANSWERS_WITH_STREAM" => AskError::AnswersWithStream { path: text("path")?, kind: text("kind")? },
+            "NAME_TAKEN" => AskError::NameTaken { path: text("path")? },
+            "BAD_NAME" => AskError::BadName { name: text("name")?, reason: text("reason")? },
+            "CANNOT_SPAWN" => AskError::CannotSpawn { path: text("path")?, reason: text("reason")? },
             _ => return None,
         };
         Some(error)

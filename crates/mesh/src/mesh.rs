@@ -243,8 +243,9 @@ impl Mesh {
     /// Spawns an actor of a registered kind on any node; answers its path.
     ///
     /// # Errors
-    /// [`AskError::UnknownKind`] when that node does not register the kind; `BAD_MESSAGE` for wrong arguments or a
-    /// name that is taken; others as for any ask.
+    /// [`AskError::UnknownKind`] when that node does not register the kind; `BAD_MESSAGE` for wrong arguments;
+    /// [`AskError::NameTaken`] and [`AskError::BadName`]; [`AskError::CannotSpawn`] when it lacks what the kind needs;
+    /// others as for any ask.
     pub async fn spawn_kind(
         &self,
         node: &str,

@@ -58,7 +58,12 @@ pub enum StartNodeError {
 }
 
 fn listed(failures: &[(String, JoinFailure)]) -> String {
-    failures.iter().map(|(seed, failure)| format!("{seed}: {failure}")).collect::<Vec<_>>().join("; ")
+    let told = failures.iter().map(|(seed, failure)| match failure.to_string() {
+        // Most of them name it themselves.
+        failure if failure.contains(seed.as_str()) => failure,
+        failure => format!("{seed}: {failure}"),
+    });
+    told.collect::<Vec<_>>().join("; ")
 }
 
 impl Node {

@@ -1,6 +1,9 @@
 //! Actors that can be spawned by kind, by anyone who may.
 
-use crate::{mesh::Mesh, wire::WireActor};
+use crate::{
+    mesh::{Mesh, PublishError},
+    wire::WireActor,
+};
 use futures::future::BoxFuture;
 use mesh_actor::{ActorSpec, AskError, StartError};
 use schemars::JsonSchema;
@@ -22,6 +25,15 @@ pub trait Spawnable: WireActor {
     /// # Errors
     /// A [`StartError`] is a crash: the supervisor tries again, and gives up in the end.
     fn open(args: &Self::Args, cx: &SpawnContext) -> impl Future<Output = Result<Self, StartError>> + Send;
+
+    /// Whether this node can run the actor at all: asked once, before it is spawned. By default it can.
+    ///
+    /// # Errors
+    /// What the node lacks. The spawner is told so, and nothing is spawned.
+    fn check(args: &Self::Args, cx: &SpawnContext) -> Result<(), StartError> {
+        let _ = (args, cx);
+        Ok(())
+    }
 
     /// How it is run: by default a mailbox of 1,024 messages, on the pool, restarted always.
     #[must_use]
@@ -130,17 +142,31 @@ async fn spawn<A: Spawnable>(cx: SpawnContext, args: String) -> Result<String, A
     let bad =
         |reason: String| AskError::BadMessage { path: name.clone(), kind: "arguments".to_owned(), reason };
     let args: A::Args = serde_json::from_str(&args).map_err(|error| bad(error.to_string()))?;
+    let path = format!("{}/{name}", mesh.node_name());
+    A::check(&args, &cx).map_err(|error| unspawnable(&path, error.reason()))?;
     let args = Arc::new(args);
     let actor = mesh.spawn_with(A::spec(&name), move || {
         let (args, cx) = (Arc::clone(&args), cx.clone());
         async move { A::open(&args, &cx).await }
     });
     match mesh.publish(&name, &actor) {
-        Ok(()) => Ok(format!("{}/{name}", mesh.node_name())),
+        Ok(()) => Ok(path),
         Err(error) => {
             actor.stop();
-            Err(bad(error.to_string()))
+            Err(unpublished(path, error))
         }
+    }
+}
+
+fn unspawnable(path: &str, reason: &str) -> AskError {
+    AskError::CannotSpawn { path: path.to_owned(), reason: reason.to_owned() }
+}
+
+fn unpublished(path: String, error: PublishError) -> AskError {
+    match error {
+        PublishError::Taken { .. } => AskError::NameTaken { path },
+        PublishError::Name { name, reason } => AskError::BadName { name, reason: reason.to_owned() },
+        PublishError::Kind(error) => unspawnable(&path, &error.to_string()),
     }
 }
 

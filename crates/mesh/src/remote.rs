@@ -159,9 +159,12 @@ pub(crate) async fn open(channel: &Channel, path: &str, kind: &str, streams: boo
 }
 
 fn wrong_type(path: &str, kind: &str, streams: bool) -> AskError {
-    let reason =
-        if streams { "it is no stream of this type" } else { "it answers with a stream: ask for one" };
-    AskError::BadMessage { path: path.to_owned(), kind: kind.to_owned(), reason: reason.to_owned() }
+    let (path, kind) = (path.to_owned(), kind.to_owned());
+    if streams {
+        AskError::BadMessage { path, kind, reason: "it is no stream of this type".to_owned() }
+    } else {
+        AskError::AnswersWithStream { path, kind }
+    }
 }
 
 pub(crate) fn header(
