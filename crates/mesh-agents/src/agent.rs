@@ -28,7 +28,7 @@ pub use args::AgentArgs;
 pub use message::{Answer, Refusal, Said, Work};
 
 use crate::idle::IdleStop;
-use crate::models::Models;
+use crate::models::{HOW_TO_GET_ONE, Models};
 
 /// An agent for a single piece of work ends when nobody has asked it for this long: whoever spawned it is gone.
 const UNASKED_MAX: Duration = Duration::from_secs(60);
@@ -37,8 +37,7 @@ const UNASKED_MAX: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Agent {
     args: AgentArgs,
-    models: Option<Arc<Models>>,
-    node: String,
+    models: Arc<Models>,
     idle: Option<IdleStop>,
 }
 
@@ -52,14 +51,24 @@ impl Spawnable for Agent {
 
     async fn open(args: &AgentArgs, cx: &SpawnContext) -> Result<Self, StartError> {
         args.check().map_err(StartError::new)?;
-        let node = cx.mesh.node_name().to_owned();
-        Ok(Self { args: args.clone(), models: cx.extension::<Models>(), node, idle: None })
+        Ok(Self { args: args.clone(), models: models(cx)?, idle: None })
+    }
+
+    fn check(_: &AgentArgs, cx: &SpawnContext) -> Result<(), StartError> {
+        models(cx).map(drop)
     }
 
     fn spec(name: &str) -> ActorSpec {
         // Work is large and slow: a long queue of it would only be late.
         ActorSpec::new(name).mailbox(64).restart(Restart::Transient)
     }
+}
+
+/// A node that was started without a model has nothing for agents to think with.
+fn models(cx: &SpawnContext) -> Result<Arc<Models>, StartError> {
+    cx.extension::<Models>().ok_or_else(|| {
+        StartError::new(format!("node {} has no model; {HOW_TO_GET_ONE}", cx.mesh.node_name()))
+    })
 }
 
 impl Actor for Agent {
@@ -86,9 +95,8 @@ impl StreamHandler<Work> for Agent {
         if self.args.once {
             cx.stop();
         }
-        let Some(models) = &self.models else { return Err(Refusal::no_model(&self.node)) };
         let (cancelled, deadline) = (cx.cancelled(), cx.deadline());
-        let answer = call::answer(models, &self.args, &work, &items, deadline);
+        let answer = call::answer(&self.models, &self.args, &work, &items, deadline);
         tokio::select! {
             biased;
             () = cancelled => Err(Refusal::cancelled()),

@@ -4,6 +4,10 @@ use std::sync::Arc;
 
 use mesh_models::Provider;
 
+/// How a node of the binary mesh-node gets its model; for errors, since this crate reads no environment.
+pub(crate) const HOW_TO_GET_ONE: &str =
+    "start one with MESH_MODEL_URL, ANTHROPIC_API_KEY or OPENAI_API_KEY in its environment";
+
 /// The model provider of a node's agents. A node hands it to them as an extension:
 ///
 /// ```no_run

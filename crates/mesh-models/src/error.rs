@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::Rounded;
+
 /// Why a model gave no answer, or not all of it.
 ///
 /// Events that came before the error stay valid as what they are: the beginning of an answer. No variant holds the
@@ -21,7 +23,7 @@ pub enum ModelError {
     },
     /// The server was too slow. It may have worked on the request, and has been told to stop by closing the
     /// connection. Try again, or allow more time.
-    #[error("the model server exceeded its {phase} limit of {after:?}")]
+    #[error("the model server exceeded its {phase} limit of {}", Rounded(*after))]
     Timeout {
         /// What was waited for.
         phase: TimeoutPhase,
@@ -88,6 +90,17 @@ impl ModelError {
             | Self::Reported { .. }
             | Self::Truncated { .. } => Retry::Backoff,
         }
+    }
+
+    /// Whether the server may have worked on the request. False is a promise: it never got it.
+    #[must_use]
+    pub fn may_have_run(&self) -> bool {
+        !matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Misconfigured { .. }
+                | Self::Timeout { phase: TimeoutPhase::Connect, .. }
+        )
     }
 
     /// A stable word for programs, as `MODEL_TIMEOUT`.
@@ -193,6 +206,23 @@ mod tests {
         let timeout = |phase| ModelError::Timeout { phase, after: Duration::from_secs(1) };
         assert_eq!(timeout(TimeoutPhase::Deadline).retry(), Retry::Never);
         assert_eq!(timeout(TimeoutPhase::Idle).retry(), Retry::Backoff);
+    }
+
+    #[test]
+    fn what_never_got_to_the_server_did_not_run() {
+        let timeout = |phase| ModelError::Timeout { phase, after: Duration::from_secs(1) };
+        let unreachable = ModelError::Unreachable { url: String::new(), reason: String::new() };
+        assert!(!unreachable.may_have_run());
+        assert!(!timeout(TimeoutPhase::Connect).may_have_run());
+        assert!(timeout(TimeoutPhase::FirstByte).may_have_run());
+        assert!(status(503, None).may_have_run());
+    }
+
+    #[test]
+    fn a_limit_is_told_as_people_read_times() {
+        let after = Duration::from_nanos(59_494_525_123);
+        let error = ModelError::Timeout { phase: TimeoutPhase::Deadline, after };
+        assert_eq!(error.to_string(), "the model server exceeded its deadline limit of 59.5s");
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod event;
 mod http;
 mod provider;
 mod request;
+mod rounded;
 mod settings;
 mod stream;
 
@@ -46,5 +47,6 @@ pub use event::{FinishReason, ModelEvent, Usage};
 pub use http::HttpProvider;
 pub use provider::{BoxFuture, Provider};
 pub use request::{ChatRequest, JsonSchema, Message, Role};
+pub use rounded::Rounded;
 pub use settings::{ModelSettings, ProviderKind, Secret, Timeouts};
 pub use stream::ModelStream;

@@ -26,7 +26,7 @@ pub(super) async fn answer(
     deadline: Option<Instant>,
 ) -> Result<Answer, Refusal> {
     let began = Instant::now();
-    let form = Form::of(args).map_err(|reason| Refusal::new("MODEL_MISCONFIGURED", reason, Retry::Never))?;
+    let form = Form::of(args).map_err(Refusal::misconfigured)?;
     let request = prompt::request(models, args, &form, &work.input, deadline);
     tracing::debug!(agent = args.name, attempt = work.attempt, "model is asked");
     let calls = async {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mesh::{Message, Retry, Streaming, WireMessage};
-use mesh_models::ModelError;
+use mesh_models::{ModelError, Rounded};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -83,25 +83,26 @@ pub struct Answer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// Stable, for programs: those of [`ModelError::code`], and `NO_MODEL`, `NO_ANSWER`, `BAD_OUTPUT`, `MODEL_DECLINED`,
-    /// `TIMEOUT`, `CANCELLED`.
+    /// Stable, for programs: those of [`ModelError::code`], and `NO_ANSWER`, `BAD_OUTPUT`, `MODEL_DECLINED`, `TIMEOUT`,
+    /// `CANCELLED`.
     pub code: String,
     /// What happened, for people.
     pub message: String,
     /// Whether the same work may succeed later.
     pub retry: Retry,
+    /// Whether a model may have worked on it.
+    pub may_have_run: bool,
 }
 
 impl Refusal {
-    pub(crate) const NO_MODEL: &'static str = "NO_MODEL";
-
+    /// One after the model was asked.
     pub(super) fn new(code: &str, message: impl Into<String>, retry: Retry) -> Self {
-        Self { code: code.to_owned(), message: message.into(), retry }
+        Self { code: code.to_owned(), message: message.into(), retry, may_have_run: true }
     }
 
-    /// The node was started without a model; another node may have one.
-    pub(super) fn no_model(node: &str) -> Self {
-        Self::new(Self::NO_MODEL, format!("node {node} has no model"), Retry::Never)
+    /// The agent's arguments make no request.
+    pub(super) fn misconfigured(reason: String) -> Self {
+        Self { may_have_run: false, ..Self::new("MODEL_MISCONFIGURED", reason, Retry::Never) }
     }
 
     /// Whoever asked is gone.
@@ -111,11 +112,7 @@ impl Refusal {
 
     /// The asker's deadline has passed.
     pub(super) fn late(after: Duration) -> Self {
-        Self::new(
-            "TIMEOUT",
-            format!("no answer within {}", humantime::format_duration(rounded(after))),
-            Retry::Never,
-        )
+        Self::new("TIMEOUT", format!("no answer within {}", Rounded(after)), Retry::Never)
     }
 }
 
@@ -126,11 +123,7 @@ impl From<ModelError> for Refusal {
             mesh_models::Retry::Backoff => Retry::Backoff,
             mesh_models::Retry::After(pause) => Retry::AfterMs(crate::millis(pause)),
         };
-        Self::new(error.code(), error.to_string(), retry)
+        let may_have_run = error.may_have_run();
+        Self { may_have_run, ..Self::new(error.code(), error.to_string(), retry) }
     }
-}
-
-/// To the nearest tenth of a second, for people.
-fn rounded(time: Duration) -> Duration {
-    Duration::from_millis(crate::millis(time + Duration::from_millis(50)) / 100 * 100)
 }

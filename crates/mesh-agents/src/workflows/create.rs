@@ -1,8 +1,11 @@
 //! The actor that makes runs.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
-use mesh::{Actor, ActorRef, ActorSpec, Context, Handler, Kinds, Mesh, PublishError, Restart, WireActor};
+use mesh::{
+    Actor, ActorRef, ActorSpec, Context, Handler, Kinds, Mesh, PublishError, Restart, Retry, WireActor,
+};
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 
@@ -76,7 +79,8 @@ impl Handler<CreateRun> for Workflows {
         }
         let slot = Arc::clone(&self.slots).try_acquire_owned();
         let slot = slot.map_err(|_full| {
-            refused("TOO_MANY_RUNS", format!("this node has {RUNS_MAX} runs, as many as it can have"))
+            let message = format!("this node has {RUNS_MAX} runs, as many as it can have");
+            Refused { retry: Retry::Backoff, ..refused("TOO_MANY_RUNS", message) }
         })?;
 
         let id = name::run_id();
@@ -86,6 +90,7 @@ impl Handler<CreateRun> for Workflows {
             placement: self.placement.clone(),
             plan: Arc::new(loaded.plan),
             run: run.clone(),
+            asked: AtomicUsize::new(0),
         });
         let task: Arc<str> = task.into();
         let slot = Mutex::new(Some(slot));
@@ -105,13 +110,19 @@ impl Handler<CreateRun> for Workflows {
 
 fn bad_workflow(report: &Report) -> Refused {
     Refused {
-        code: "BAD_WORKFLOW".to_owned(),
-        message: format!("{} cannot be run", report.file()),
         report: report.to_string(),
         diagnostics: report.diagnostics().iter().map(Problem::from).collect(),
+        ..refused("BAD_WORKFLOW", format!("{} cannot be run", report.file()))
     }
 }
 
 fn refused(code: &str, message: impl Into<String>) -> Refused {
-    Refused { code: code.to_owned(), message: message.into(), report: String::new(), diagnostics: Vec::new() }
+    Refused {
+        code: code.to_owned(),
+        message: message.into(),
+        retry: Retry::Never,
+        may_have_run: false,
+        report: String::new(),
+        diagnostics: Vec::new(),
+    }
 }

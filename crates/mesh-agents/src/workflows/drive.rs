@@ -8,29 +8,33 @@ use mesh::Items;
 use tokio::sync::mpsc;
 
 use super::item::{self, Around, Finished};
-use super::message::{Ended, RunEvent};
+use super::message::RunEvent;
 use super::progress::Progress;
 use crate::workflow::{Outcome, Run};
 
 /// Events of items that wait for the reader of the run. When it is slow, the agents wait, and so do their models.
 const EVENTS: usize = 32;
 
-/// Runs a workflow to its end.
+/// Runs a workflow to its end; what is known of it meanwhile is in `progress`.
 ///
 /// Dropping the future drops the items in flight, which withdraws their asks.
-pub(super) async fn drive(around: Arc<Around>, mut run: Run, items: &Items<RunEvent>) -> Ended {
-    let mut progress = Progress::new();
+pub(super) async fn drive(
+    around: &Arc<Around>,
+    mut run: Run,
+    items: &Items<RunEvent>,
+    progress: &mut Progress,
+) -> Outcome {
     let (sender, mut events) = mpsc::channel(EVENTS);
     let mut in_flight = FuturesUnordered::new();
     loop {
         while let Some(item) = run.next_item() {
-            in_flight.push(item::work(Arc::clone(&around), item, sender.clone()));
+            in_flight.push(item::work(Arc::clone(around), item, sender.clone()));
         }
         while let Some(event) = run.next_event() {
             tell(items, progress.event(event)).await;
         }
         if let Some(outcome) = run.outcome() {
-            return ended(&progress, outcome.clone());
+            return outcome.clone();
         }
         tokio::select! {
             biased;
@@ -42,19 +46,10 @@ pub(super) async fn drive(around: Arc<Around>, mut run: Run, items: &Items<RunEv
                 }
                 tell(items, Some(progress.item(run.plan(), &finished))).await;
                 let Finished { stage, index, answer, .. } = finished;
-                run.on_item(stage, index, answer.map(|answered| answered.answer.text));
+                run.on_item(stage, index, answer.map(|of| of.answer.text).map_err(|failed| failed.error));
             }
         }
     }
-}
-
-/// A run that its reader left, or whose time is up.
-pub(super) fn cancelled(reason: &str) -> Ended {
-    ended(&Progress::new(), Outcome::Cancelled { reason: reason.to_owned() })
-}
-
-fn ended(progress: &Progress, outcome: Outcome) -> Ended {
-    Ended { outcome, tokens: progress.tokens(), elapsed_ms: progress.elapsed_ms() }
 }
 
 async fn tell(items: &Items<RunEvent>, event: Option<RunEvent>) {

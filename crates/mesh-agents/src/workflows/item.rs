@@ -1,9 +1,11 @@
 //! One item, from its first attempt to its answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use mesh::{AskError, Mesh};
+use mesh::{AskError, Mesh, Retry};
+use mesh_models::Rounded;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -28,6 +30,8 @@ pub(super) struct Around {
     pub(super) plan: Arc<Plan>,
     /// The name of the run's actor; that of an agent begins with it.
     pub(super) run: String,
+    /// Agents that were asked, without those of which it is known that no model was.
+    pub(super) asked: AtomicUsize,
 }
 
 /// An item that is worked on.
@@ -49,10 +53,17 @@ struct Effort {
 pub(super) struct Finished {
     pub(super) stage: usize,
     pub(super) index: usize,
-    pub(super) answer: Result<Answered, ItemError>,
+    pub(super) answer: Result<Answered, Failed>,
     /// Attempts that were made.
     pub(super) attempts: u32,
     pub(super) elapsed_ms: u64,
+}
+
+/// Why there is no answer, and whether there may be one later.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) error: ItemError,
+    pub(super) retry: Retry,
 }
 
 /// An answer, and whose.
@@ -70,11 +81,13 @@ pub(super) async fn work(around: Arc<Around>, item: Item, events: mpsc::Sender<R
     let deadline = began + limit;
     let mut effort =
         Effort { around, item, events, deadline, attempt: 1, avoid: Vec::new(), unfit: Vec::new() };
-    let late =
-        || ItemError::new("TIMEOUT", format!("no answer within {}", humantime::format_duration(limit)));
+    let late = || {
+        let error = ItemError::new("TIMEOUT", format!("no answer within {}", Rounded(limit)));
+        Failed { error, retry: Retry::Backoff }
+    };
     let answer = match timeout_at(deadline, effort.attempts()).await {
         // The agent and the ask know the same deadline, and either may be the first to notice.
-        Ok(Err(error)) if error.code == "TIMEOUT" => Err(late()),
+        Ok(Err(failed)) if failed.error.code == "TIMEOUT" => Err(late()),
         Ok(answer) => answer,
         Err(_elapsed) => Err(late()),
     };
@@ -82,9 +95,9 @@ pub(super) async fn work(around: Arc<Around>, item: Item, events: mpsc::Sender<R
 }
 
 impl Effort {
-    async fn attempts(&mut self) -> Result<Answered, ItemError> {
+    async fn attempts(&mut self) -> Result<Answered, Failed> {
         if let Choices::Nothing(error) = &self.item.choices {
-            return Err(error.clone());
+            return Err(Failed { error: error.clone(), retry: Retry::Never });
         }
         loop {
             let lease = self.choose()?;
@@ -105,7 +118,9 @@ impl Effort {
                     Duration::ZERO
                 }
                 Verdict::Later(pause) if pause < left => pause,
-                Verdict::Later(_) | Verdict::Final => return Err(failure.error()),
+                Verdict::Later(_) | Verdict::Final => {
+                    return Err(Failed { error: failure.error(), retry: failure.retry() });
+                }
             };
             self.attempt += 1;
             let ItemError { code, message: reason, .. } = failure.error();
@@ -118,10 +133,11 @@ impl Effort {
         }
     }
 
-    fn choose(&self) -> Result<Lease, ItemError> {
+    fn choose(&self) -> Result<Lease, Failed> {
         let members = self.around.mesh.members();
         let chosen = self.around.placement.choose(&members, &self.stage().place, &self.avoid, &self.unfit);
-        chosen.map_err(|none| ItemError::new("NO_NODE", none.reason))
+        // A node that fits may join, or come back.
+        chosen.map_err(|none| Failed { error: ItemError::new("NO_NODE", none.reason), retry: Retry::Backoff })
     }
 
     /// Spawns an agent on the node, and asks it.
@@ -135,7 +151,12 @@ impl Effort {
         let (stage, index) = self.place();
         let (agent, node) = (path.clone(), lease.node().to_owned());
         self.tell(RunEvent::ItemStarted { stage, index, agent, node, attempt: self.attempt }).await;
+        // If this is dropped while it waits, nobody will know: it counts.
+        around.asked.fetch_add(1, Ordering::Relaxed);
         let asked = self.ask(&path).await;
+        if asked.as_ref().is_err_and(|failure| !failure.may_have_run()) {
+            around.asked.fetch_sub(1, Ordering::Relaxed);
+        }
         if matches!(asked, Err(Failure::Mesh(AskError::Stopped { .. }))) {
             // It crashed and is started again, but nobody will ask it. If this fails, it ends by itself.
             drop(timeout(STOP_MAX, around.mesh.stop_actor(&path)).await);

@@ -1,6 +1,6 @@
 //! What one says to `NODE/workflows` and to a run, and what they say.
 
-use mesh::{Message, Streaming, WireMessage};
+use mesh::{Message, Retry, Streaming, WireMessage};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -53,6 +53,10 @@ pub struct Refused {
     pub code: String,
     /// What happened, for people.
     pub message: String,
+    /// Whether the same may be taken later.
+    pub retry: Retry,
+    /// Always false: what is refused has not run.
+    pub may_have_run: bool,
     /// The file's problems, for people; empty unless the file has errors.
     pub report: String,
     /// The file's problems, for programs; empty unless the file has errors.
@@ -122,6 +126,10 @@ pub struct Ended {
     pub tokens: Tokens,
     /// Time from the run's start.
     pub elapsed_ms: u64,
+    /// Whether the same run may succeed later, if it did not.
+    pub retry: Retry,
+    /// Whether a model may have been asked.
+    pub may_have_run: bool,
 }
 
 /// Tokens of model calls; 0 where the model's server does not count. Those of calls that failed are not known.

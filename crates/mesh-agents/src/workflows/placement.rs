@@ -6,6 +6,8 @@ use std::sync::Arc;
 use mesh::MemberInfo;
 use parking_lot::Mutex;
 
+use crate::models::HOW_TO_GET_ONE;
+
 /// The agents in flight of all runs of one node, by the node that they are on.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Placement {
@@ -96,7 +98,9 @@ fn reason(members: &[MemberInfo], place: &BTreeMap<String, String>, unfit: &[Str
         if labels.is_empty() { "an agent".to_owned() } else { format!("an agent on {}", labels.join(",")) };
     let mut reason = format!("no node can run {wanted}; alive are: {}", alive.join(", "));
     if !unfit.is_empty() {
-        reason.push_str(&format!("; without agents or model: {}", unfit.join(", ")));
+        let mut unfit: Vec<&str> = unfit.iter().map(String::as_str).collect();
+        unfit.sort_unstable();
+        reason.push_str(&format!("; without agents or model: {} ({HOW_TO_GET_ONE})", unfit.join(", ")));
     }
     reason
 }
@@ -172,7 +176,11 @@ mod tests {
         assert_eq!(error.reason, "no node can run an agent on gpu=true; alive are: alpha");
 
         let error = placement.choose(&members, &anywhere(), &[], &["alpha".to_owned()]).unwrap_err();
-        let expected = "no node can run an agent; alive are: alpha; without agents or model: alpha";
+        let expected = "no node can run an agent; alive are: alpha; without agents or model: alpha (start one with \
+                        MESH_MODEL_URL, ANTHROPIC_API_KEY or OPENAI_API_KEY in its environment)";
         assert_eq!(error.reason, expected);
+        let unfit = ["beta", "alpha"].map(str::to_owned);
+        let error = placement.choose(&members, &anywhere(), &[], &unfit).unwrap_err();
+        assert!(error.reason.contains("model: alpha, beta ("), "{}", error.reason);
     }
 }

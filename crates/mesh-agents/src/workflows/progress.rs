@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use mesh::Retry;
 use tokio::time::Instant;
 
 use super::item::Finished;
-use super::message::{RunEvent, Tokens};
+use super::message::{Ended, RunEvent, Tokens};
 use crate::pieces::pieces;
 use crate::workflow::{Event, Outcome, Plan};
 
@@ -19,18 +20,33 @@ pub(super) struct Progress {
     began: Instant,
     tokens: Tokens,
     stages: HashMap<String, (Instant, Tokens)>,
+    /// For each stage with items that failed: the first of them, and whether it may succeed later.
+    retries: HashMap<String, (usize, Retry)>,
 }
 
 impl Progress {
     pub(super) fn new() -> Self {
-        Self { began: Instant::now(), tokens: Tokens::default(), stages: HashMap::new() }
+        Self {
+            began: Instant::now(),
+            tokens: Tokens::default(),
+            stages: HashMap::new(),
+            retries: HashMap::new(),
+        }
     }
 
-    pub(super) fn tokens(&self) -> Tokens {
-        self.tokens
+    /// The end of the run, however it came about.
+    pub(super) fn ended(&self, outcome: Outcome, may_have_run: bool) -> Ended {
+        let retry = match &outcome {
+            // A run is told to have failed as the first item of its stage did.
+            Outcome::Failed { stage, .. } => {
+                self.retries.get(stage).map_or(Retry::Never, |(_, retry)| *retry)
+            }
+            Outcome::Completed { .. } | Outcome::Cancelled { .. } => Retry::Never,
+        };
+        Ended { outcome, tokens: self.tokens, elapsed_ms: self.elapsed_ms(), retry, may_have_run }
     }
 
-    pub(super) fn elapsed_ms(&self) -> u64 {
+    fn elapsed_ms(&self) -> u64 {
         crate::millis(self.began.elapsed())
     }
 
@@ -40,8 +56,12 @@ impl Progress {
         let (index, elapsed_ms) = (finished.index as u64, finished.elapsed_ms);
         let answered = match &finished.answer {
             Ok(answered) => answered,
-            Err(error) => {
-                let (attempts, error) = (finished.attempts, error.clone());
+            Err(failed) => {
+                let first = self.retries.entry(stage.clone()).or_insert((finished.index, failed.retry));
+                if finished.index < first.0 {
+                    *first = (finished.index, failed.retry);
+                }
+                let (attempts, error) = (finished.attempts, failed.error.clone());
                 return RunEvent::ItemFailed { stage, index, attempts, error, elapsed_ms };
             }
         };
@@ -95,5 +115,20 @@ impl Progress {
             }
             Event::ItemStarted { .. } | Event::ItemFinished { .. } => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_was_cancelled_tells_how_long_it_ran() {
+        let progress = Progress::new();
+        tokio::time::advance(Duration::from_secs(5)).await;
+        let ended = progress.ended(Outcome::Cancelled { reason: String::new() }, true);
+        assert_eq!(ended.elapsed_ms, 5_000);
     }
 }

@@ -25,7 +25,7 @@ pub(super) enum Failure {
 /// What to do about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// The node runs no agents, or has no model. That is no attempt.
+    /// The node runs no agents, or lacks what they need: a model. That is no attempt.
     Unfit,
     /// The node or the agent is lost: again at once, elsewhere.
     Elsewhere,
@@ -45,6 +45,26 @@ impl Failure {
         if attempt >= ATTEMPTS_MAX && verdict != Verdict::Unfit { Verdict::Final } else { verdict }
     }
 
+    /// Whether a model may have been asked.
+    pub(super) fn may_have_run(&self) -> bool {
+        match self {
+            Self::Mesh(error) => error.may_have_run(),
+            Self::Agent(refusal) => refusal.may_have_run,
+        }
+    }
+
+    /// Whether the whole of it may succeed later.
+    pub(super) fn retry(&self) -> Retry {
+        match self {
+            Self::Agent(refusal) => refusal.retry,
+            Self::Mesh(error) => match error.retry() {
+                RetryHint::Never => Retry::Never,
+                RetryHint::After(pause) => Retry::AfterMs(crate::millis(pause)),
+                _ => Retry::Backoff,
+            },
+        }
+    }
+
     pub(super) fn error(&self) -> ItemError {
         match self {
             Self::Mesh(error) => ItemError::new(error.code(), error.to_string()),
@@ -55,7 +75,9 @@ impl Failure {
 
 fn of_mesh(error: &AskError, attempt: u32, index: usize) -> Verdict {
     match error {
-        AskError::UnknownKind { .. } | AskError::Denied { .. } => Verdict::Unfit,
+        AskError::UnknownKind { .. } | AskError::Denied { .. } | AskError::CannotSpawn { .. } => {
+            Verdict::Unfit
+        }
         // An agent's work is a call of a model, which does no harm when it is made twice.
         AskError::Unreachable { .. }
         | AskError::NoSuchNode { .. }
@@ -72,9 +94,6 @@ fn of_mesh(error: &AskError, attempt: u32, index: usize) -> Verdict {
 }
 
 fn of_agent(refusal: &Refusal, attempt: u32, index: usize) -> Verdict {
-    if refusal.code == Refusal::NO_MODEL {
-        return Verdict::Unfit;
-    }
     match refusal.retry {
         Retry::Never => Verdict::Final,
         Retry::AfterMs(pause) => Verdict::Later(Duration::from_millis(pause)),
@@ -94,7 +113,8 @@ mod tests {
     use super::*;
 
     fn refusal(retry: Retry) -> Failure {
-        Failure::Agent(Refusal { code: "MODEL_FAILED".to_owned(), message: "no".to_owned(), retry })
+        let (code, message) = ("MODEL_FAILED".to_owned(), "no".to_owned());
+        Failure::Agent(Refusal { code, message, retry, may_have_run: true })
     }
 
     #[test]
@@ -121,11 +141,9 @@ mod tests {
 
     #[test]
     fn a_node_without_a_model_costs_no_attempt() {
-        let nothing = Failure::Agent(Refusal {
-            code: Refusal::NO_MODEL.to_owned(),
-            message: "node beta has no model".to_owned(),
-            retry: Retry::Never,
-        });
+        let (path, reason) = ("beta/runs/1".to_owned(), "node beta has no model".to_owned());
+        let nothing = Failure::Mesh(AskError::CannotSpawn { path, reason });
         assert_eq!(nothing.verdict(3, 0), Verdict::Unfit);
+        assert!(!nothing.may_have_run());
     }
 }

@@ -1,17 +1,19 @@
 //! The actor of one run.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use mesh::{Actor, Context, Items, Kinds, StartError, StreamHandler, WireActor};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep_until;
 
-use super::drive::{cancelled, drive};
+use super::drive::drive;
 use super::item::Around;
 use super::message::{Ended, RunEvent, RunWorkflow};
+use super::progress::Progress;
 use crate::idle::IdleStop;
-use crate::workflow::Run;
+use crate::workflow::{Outcome, Run};
 
 /// How long a run waits to be started.
 const UNSTARTED_MAX: Duration = Duration::from_secs(60);
@@ -57,14 +59,20 @@ impl StreamHandler<RunWorkflow> for RunActor {
                 None => std::future::pending().await,
             }
         };
-        let ended = tokio::select! {
+        let mut progress = Progress::new();
+        let outcome = tokio::select! {
             biased;
             () = cx.cancelled() => cancelled("nobody waits for the result"),
             () = items.closed() => cancelled("nobody reads what happens"),
-            ended = drive(Arc::clone(&self.around), run, &items) => ended,
+            outcome = drive(&self.around, run, &items, &mut progress) => outcome,
             () = late => cancelled("the time for the whole run is over"),
         };
+        let ended = progress.ended(outcome, self.around.asked.load(Ordering::Relaxed) > 0);
         tracing::info!(run = self.around.run, elapsed_ms = ended.elapsed_ms, "run has ended");
         ended
     }
+}
+
+fn cancelled(reason: &str) -> Outcome {
+    Outcome::Cancelled { reason: reason.to_owned() }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mesh::Retry;
 use mesh_agents::workflow::Outcome;
 use mesh_agents::workflows::RunEvent;
 use mesh_models::ModelError;
@@ -87,6 +88,21 @@ async fn a_busy_model_is_asked_again_after_a_pause_and_then_given_up() {
     let pauses: Vec<u64> = told.events.iter().filter_map(pause_of).collect();
     assert_eq!(pauses, [500, 1_000]);
     assert!(matches!(&told.ended.outcome, Outcome::Failed { error, .. } if error.code == "MODEL_REFUSED"));
+    assert_eq!((told.ended.retry, told.ended.may_have_run), (Retry::Backoff, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_whose_model_was_never_reached_has_not_run() {
+    let script = Script::new(|_| {
+        let (url, reason) = ("http://127.0.0.1:1".to_owned(), "refused".to_owned());
+        Act::Fail(ModelError::Unreachable { url, reason })
+    });
+    let cluster = Cluster::three(&script).await;
+    let told = cluster.run(SINGLE, "hello").await;
+    assert!(
+        matches!(&told.ended.outcome, Outcome::Failed { error, .. } if error.code == "MODEL_UNREACHABLE")
+    );
+    assert_eq!((told.ended.retry, told.ended.may_have_run), (Retry::Backoff, false));
 }
 
 #[tokio::test(start_paused = true)]
@@ -124,6 +140,7 @@ async fn an_item_ends_with_its_stages_time_and_its_model_is_told() {
     let told = cluster.run(SINGLE, "hello").await;
     let Outcome::Failed { error, .. } = &told.ended.outcome else { panic!("{told:?}") };
     assert_eq!((error.code.as_str(), error.message.as_str()), ("TIMEOUT", "no answer within 2m"));
+    assert_eq!((told.ended.retry, told.ended.may_have_run), (Retry::Backoff, true));
     assert!((120_000..121_000).contains(&told.ended.elapsed_ms), "{}", told.ended.elapsed_ms);
     eventually("the end of the call", || script.open() == 0).await;
     assert_eq!(script.abandoned(), 1);

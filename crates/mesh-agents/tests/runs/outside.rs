@@ -91,3 +91,43 @@ async fn an_agent_with_arguments_that_no_model_takes_never_runs() {
     assert!(matches!(error.code(), "STOPPED" | "NOT_RUNNING" | "NO_SUCH_ACTOR"), "{error:?}");
     assert!(script.calls().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_agent_is_not_spawned_where_there_is_no_model() {
+    let mut cluster = Cluster::empty().await;
+    cluster.add("alpha", &[], None).await;
+    let error = cluster.alpha().spawn_kind("alpha", "agent", "muse", "{}").await.unwrap_err();
+    assert_eq!((error.code(), error.may_have_run()), ("CANNOT_SPAWN", false));
+    let said = error.to_string();
+    assert!(said.starts_with("alpha/muse cannot be spawned: node alpha has no model; "), "{said}");
+    assert!(said.contains("MESH_MODEL_URL"), "{said}");
+    let own = cluster.alpha().recipient::<mesh::ListActors>("alpha/mesh").unwrap();
+    let actors = own.ask(mesh::ListActors {}).await.unwrap().actors;
+    assert!(actors.iter().all(|row| row.path != "alpha/muse"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_that_cannot_be_had_is_refused_with_a_code_of_its_own() {
+    let script = Script::new(|_| Act::say("never asked"));
+    let cluster = Cluster::three(&script).await;
+    let spawn = async |name: &str| cluster.alpha().spawn_kind("beta", "agent", name, "{}").await;
+    assert_eq!(spawn("muse").await.as_deref(), Ok("beta/muse"));
+    let taken = spawn("muse").await.unwrap_err();
+    assert_eq!((taken.code(), taken.may_have_run()), ("NAME_TAKEN", false));
+    assert_eq!(taken.to_string(), "another actor is published as beta/muse");
+    let bad = spawn("no name").await.unwrap_err();
+    assert_eq!(bad.code(), "BAD_NAME");
+    assert!(bad.to_string().starts_with("\"no name\" is no actor's name: "), "{bad}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_answers_with_a_stream_is_told_apart_from_what_cannot_be_read() {
+    let script = Script::new(|_| Act::say("never asked"));
+    let cluster = Cluster::three(&script).await;
+    let path = cluster.alpha().spawn_kind("beta", "agent", "muse", "{}").await.unwrap();
+    let asked = cluster.alpha().ask_json(&path, "agent.work.v1", r#"{"input":"tea"}"#, LIMIT).await;
+    let failure = asked.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.may_have_run), ("ANSWERS_WITH_STREAM", false));
+    let unknown = cluster.alpha().spawn_kind("omega", "agent", "muse", "{}").await.unwrap_err();
+    assert!(unknown.to_string().ends_with("known are: alpha, beta, gamma"), "{unknown}");
+}

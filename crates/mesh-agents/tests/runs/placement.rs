@@ -1,5 +1,6 @@
 //! Which nodes get agents, and which files get runs.
 
+use mesh::Retry;
 use mesh_agents::workflow::Outcome;
 
 use crate::cluster::Cluster;
@@ -46,6 +47,7 @@ async fn a_stage_that_fits_no_node_fails_at_once_and_says_what_there_is() {
     let Outcome::Failed { error, .. } = &told.ended.outcome else { panic!("{told:?}") };
     assert_eq!(error.code, "NO_NODE");
     assert_eq!(error.message, "no node can run an agent on gpu=false; alive are: alpha, beta, gamma");
+    assert_eq!((told.ended.retry, told.ended.may_have_run), (Retry::Backoff, false));
     assert!(script.calls().is_empty());
 }
 
@@ -65,7 +67,11 @@ async fn without_any_model_the_run_fails_and_names_the_nodes() {
     cluster.add("alpha", &[], None).await;
     let told = cluster.run(&on("{}"), "a").await;
     let Outcome::Failed { error, .. } = &told.ended.outcome else { panic!("{told:?}") };
-    assert_eq!(error.message, "no node can run an agent; alive are: alpha; without agents or model: alpha");
+    let expected =
+        "no node can run an agent; alive are: alpha; without agents or model: alpha (start one with ";
+    assert!(error.message.starts_with(expected), "{error}");
+    assert_eq!((told.ended.retry, told.ended.may_have_run), (Retry::Backoff, false));
+    assert_eq!(told.starts("work"), [], "no agent was spawned");
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,5 +92,6 @@ async fn a_file_with_mistakes_is_refused_with_its_report_before_anything_runs() 
 async fn a_blank_task_is_refused_since_no_model_answers_it() {
     let script = Script::new(|_| Act::say("never asked"));
     let cluster = Cluster::three(&script).await;
-    assert_eq!(cluster.create(&on("{}"), " \n").await.unwrap_err().code, "BAD_TASK");
+    let refused = cluster.create(&on("{}"), " \n").await.unwrap_err();
+    assert_eq!((refused.code.as_str(), refused.may_have_run), ("BAD_TASK", false));
 }
