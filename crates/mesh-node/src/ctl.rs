@@ -44,8 +44,9 @@ pub fn main() -> ExitCode {
         }
     }
     let mut stdout = io::stdout();
-    let paint = Paint::for_stream(stdout.is_terminal());
-    let output = Output { is_json: args.json, paint, to: &mut stdout };
+    let is_terminal = stdout.is_terminal();
+    let paint = Paint::for_stream(is_terminal);
+    let output = Output { is_json: args.json, paint, is_terminal, to: &mut stdout };
     let Err(error) = run(&args, output) else { return ExitCode::SUCCESS };
     let paint = Paint::for_stream(io::stderr().is_terminal());
     if let Some(report) = error.report(args.json, paint, began.elapsed()) {

@@ -88,7 +88,7 @@ pub struct MessageArgs {
     #[arg(value_name = "JSON", value_parser = json)]
     pub body: String,
     /// How long it may take, with everything
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = timeout)]
     pub timeout: Duration,
 }
 
@@ -103,7 +103,7 @@ pub struct TellArgs {
     #[arg(value_name = "JSON|-", value_parser = json_or_dash)]
     pub body: String,
     /// How long each message may wait for room in the actor's mailbox
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = timeout)]
     pub timeout: Duration,
 }
 
@@ -118,7 +118,7 @@ pub struct StreamArgs {
     #[arg(value_name = "JSON", value_parser = json)]
     pub body: String,
     /// How long the whole stream may take
-    #[arg(long, value_name = "TIME", default_value = "5min", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "5min", value_parser = timeout)]
     pub timeout: Duration,
 }
 
@@ -138,7 +138,7 @@ pub enum ActorCommand {
         #[arg(long, value_name = "JSON", default_value = "{}", value_parser = json)]
         args: String,
         /// How long it may take
-        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
         timeout: Duration,
     },
     /// Stop an actor after the message that it handles
@@ -146,7 +146,7 @@ pub enum ActorCommand {
         /// The actor, as NODE/NAME
         path: ActorPath,
         /// How long it may take
-        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
         timeout: Duration,
     },
 }
@@ -180,12 +180,16 @@ pub struct RunArgs {
     #[arg(long)]
     pub strict: bool,
     /// How long the whole run may take
-    #[arg(long, value_name = "TIME", default_value = "30min", value_parser = duration)]
+    #[arg(long, value_name = "TIME", default_value = "30min", value_parser = timeout)]
     pub timeout: Duration,
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
-    crate::config::duration(text)
+/// Without any time nothing could come back, however well the mesh is.
+fn timeout(text: &str) -> Result<Duration, String> {
+    match crate::config::duration(text)? {
+        Duration::ZERO => Err(format!("{text:?} leaves no time: give more than zero, such as \"5s\"")),
+        timeout => Ok(timeout),
+    }
 }
 
 fn address(text: &str) -> Result<String, String> {

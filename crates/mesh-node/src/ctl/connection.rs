@@ -1,8 +1,9 @@
 //! The one connection that a command has to the mesh.
 
+use std::path::Path;
 use std::time::Duration;
 
-use mesh::{Client, ClientConfig, Failure, JsonItem, JsonStream, Mesh, Retry, Runtimes};
+use mesh::{Client, ClientConfig, ClientError, Failure, JsonItem, JsonStream, Mesh, Retry, Runtimes};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -12,7 +13,7 @@ use super::args::CtlArgs;
 use super::error::{CtlError, Document};
 use super::listing;
 use crate::error::chain;
-use crate::state::{StateFolder, client_identity};
+use crate::state::{StateError, StateFolder, client_identity};
 
 /// Where a node listens when nothing was said.
 const DEFAULT_NODE: &str = "127.0.0.1:7946";
@@ -33,20 +34,17 @@ impl Connection {
             Some(folder) => (client_identity(folder), folder.clone()),
             None => (state.client(), args.state.join("client")),
         };
-        let identity = found.map_err(|error| CtlError::NoNode(chain(&error)))?;
+        let identity = found.map_err(|error| match error {
+            StateError::NoIdentity { .. } => CtlError::Usage(format!("--identity: {error}")),
+            error => CtlError::NoNode(chain(&error)),
+        })?;
         let addrs = match &args.node {
             Some(node) => vec![node.clone()],
             None => candidates(&state),
         };
         let runtimes = Runtimes { network: Handle::current(), pool: Handle::current() };
         let connected = Client::connect(&addrs, &identity, ClientConfig::default(), runtimes).await;
-        let mesh = connected.map_err(|error| {
-            CtlError::NoNode(format!(
-                "no node reached as the client in {}: {}",
-                folder.display(),
-                chain(&error)
-            ))
-        })?;
+        let mesh = connected.map_err(|error| CtlError::NoNode(unreached(&error, &state, &folder)))?;
         Ok(Self { mesh })
     }
 
@@ -64,7 +62,10 @@ impl Connection {
     ) -> Result<String, CtlError> {
         match self.mesh.ask_json(path, kind, body, timeout).await {
             Ok(reply) => inner(reply),
-            Err(failure) => Err(self.refused(path, failure).await),
+            Err(failure) => {
+                let advice = format!("meshctl stream {path} {kind} JSON");
+                Err(self.refused(path, failure).await.advised("ANSWERS_WITH_STREAM", &advice))
+            }
         }
     }
 
@@ -174,10 +175,29 @@ fn refused_by_actor(refusal: Value) -> Document {
     let retry = refusal.get("retry").and_then(|retry| serde_json::from_value(retry.clone()).ok());
     Document {
         retry: retry.unwrap_or(Retry::Never),
-        may_have_run: true,
+        may_have_run: refusal.get("may_have_run").and_then(Value::as_bool).unwrap_or(true),
         ..Document::own(text("code").unwrap_or("REFUSED"), message)
     }
     .with_details(refusal)
+}
+
+/// Why no node was reached, and what to do about it.
+fn unreached(error: &ClientError, state: &StateFolder, client: &Path) -> String {
+    let ClientError::Untrusted { addr, .. } = error else {
+        return format!("no node reached as the client in {}: {}", client.display(), chain(error));
+    };
+    let folder = state.path().display();
+    let running: Vec<String> =
+        state.running().into_iter().map(|node| format!("{} at {}", node.name, node.addr)).collect();
+    let ours = if running.is_empty() {
+        format!(
+            "no node of the state folder {folder} runs; start one with `mesh-node --state {folder}`, or give the \
+             --state of that mesh"
+        )
+    } else {
+        format!("of the state folder {folder} there run: {}", running.join(", "))
+    };
+    format!("a node of another mesh answers at {addr}, and {ours} ({})", chain(error))
 }
 
 fn candidates(state: &StateFolder) -> Vec<String> {
@@ -185,11 +205,12 @@ fn candidates(state: &StateFolder) -> Vec<String> {
     if running.is_empty() { vec![DEFAULT_NODE.to_owned()] } else { running }
 }
 
-/// The names most like `wanted` first, and few of them.
+/// The few names that are most like `wanted`, sorted.
 fn closest(wanted: &str, mut names: Vec<String>) -> Vec<String> {
     const SHOWN_MAX: usize = 8;
     names.sort_by(|a, b| strsim::jaro_winkler(wanted, b).total_cmp(&strsim::jaro_winkler(wanted, a)));
     names.truncate(SHOWN_MAX);
+    names.sort_unstable();
     names
 }
 
@@ -199,7 +220,7 @@ mod tests {
 
     fn refusal(reply: &str) -> Document {
         match inner(reply.to_owned()) {
-            Err(CtlError::Refused { document, .. }) => *document,
+            Err(CtlError::Refused(document)) => *document,
             other => panic!("{other:?}"),
         }
     }
@@ -233,7 +254,8 @@ mod tests {
             (refused.code.as_str(), refused.message.as_str()),
             ("NO_MODEL", "node alpha has no model")
         );
-        assert_eq!(refused.retry, Retry::Backoff);
+        assert_eq!((refused.retry, refused.may_have_run), (Retry::Backoff, true));
+        assert!(!refusal(r#"{"Err":{"code":"BAD_TASK","message":"m","may_have_run":false}}"#).may_have_run);
     }
 
     #[test]
@@ -244,9 +266,26 @@ mod tests {
     }
 
     #[test]
-    fn the_closest_names_come_first() {
-        let names = ["beta/slow", "beta/echo", "beta/mesh"].map(str::to_owned).to_vec();
-        assert_eq!(closest("beta/ecco", names)[0], "beta/echo");
+    fn the_closest_names_are_listed_as_one_looks_for_them() {
+        let names = ["beta/slow", "beta/echo", "beta/mesh"].map(str::to_owned);
+        assert_eq!(closest("beta/ecco", names.to_vec()), ["beta/echo", "beta/mesh", "beta/slow"]);
+        let many = (0..20).map(|index| format!("gamma/{index:02}")).chain(names).collect();
+        assert!(closest("beta/ecco", many).contains(&"beta/echo".to_owned()));
+    }
+
+    #[test]
+    fn a_stranger_at_the_address_does_not_hide_that_nobody_of_ours_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = StateFolder::new(folder.path());
+        let (addr, reason) = (DEFAULT_NODE.to_owned(), "no trust".to_owned());
+        let said = unreached(&ClientError::Untrusted { addr, reason }, &state, folder.path());
+        let ours = folder.path().display();
+        assert!(
+            said.starts_with("a node of another mesh answers at 127.0.0.1:7946, and no node of "),
+            "{said}"
+        );
+        assert!(said.contains(&format!("start one with `mesh-node --state {ours}`")), "{said}");
+        assert!(said.ends_with("(127.0.0.1:7946: no trust)"), "{said}");
     }
 
     #[test]

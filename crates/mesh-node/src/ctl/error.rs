@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use mesh::{Failure, Retry};
+use mesh_models::Rounded;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -48,9 +49,10 @@ pub(crate) enum CtlError {
     Usage(String),
     /// No node could be reached, or there is no identity to reach one with. Nothing was sent.
     NoNode(String),
-    /// The mesh or the actor answered with an error, or a file is not what it should be. The text for people, when
-    /// there is more to say than the document does.
-    Refused { document: Box<Document>, text: Option<String> },
+    /// A file is not what it should be: the caller's mistake. The text for people says where. Nothing ran.
+    BadFile { document: Box<Document>, text: String },
+    /// The mesh or the actor answered with an error.
+    Refused(Box<Document>),
     /// The result could not be written to stdout.
     Output(io::Error),
     /// Ctrl-C: what was running is cancelled.
@@ -59,7 +61,7 @@ pub(crate) enum CtlError {
 
 impl From<Document> for CtlError {
     fn from(document: Document) -> Self {
-        Self::Refused { document: Box::new(document), text: None }
+        Self::Refused(Box::new(document))
     }
 }
 
@@ -81,8 +83,8 @@ impl CtlError {
             // The reader has seen enough, as in `meshctl nodes | head`.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Self::Output(_) => 1,
-            Self::Usage(_) => 2,
-            Self::Refused { .. } => 3,
+            Self::Usage(_) | Self::BadFile { .. } => 2,
+            Self::Refused(_) => 3,
             Self::NoNode(_) => 4,
             // As a shell says of a process that SIGINT ended.
             Self::Interrupted => 130,
@@ -96,16 +98,26 @@ impl CtlError {
             return Some(serde_json::to_string(&document).expect("texts, a flag and JSON are JSON"));
         }
         Some(match self {
-            Self::Refused { text: Some(text), .. } => text.trim_end().to_owned(),
+            Self::BadFile { text, .. } => text.trim_end().to_owned(),
             _ => document.for_people(paint, elapsed),
         })
     }
 
     /// Adds which of many messages was refused, and how many were sent before it.
     pub(crate) fn at_line(mut self, number: u64, sent: u64) -> Self {
-        if let Self::Refused { document, .. } = &mut self {
+        if let Self::Refused(document) = &mut self {
             let message = document.message.trim_end_matches('.');
             document.message = format!("line {number}: {message}; {sent} messages were sent before it");
+        }
+        self
+    }
+
+    /// Adds what to do about an error of this code.
+    pub(crate) fn advised(mut self, code: &str, advice: &str) -> Self {
+        if let Self::Refused(document) = &mut self
+            && document.code == code
+        {
+            document.message = format!("{}: {advice}", document.message);
         }
         self
     }
@@ -116,7 +128,7 @@ impl CtlError {
             Self::NoNode(message) => {
                 Some(Document { retry: Retry::Backoff, ..Document::own("NO_NODE", message) })
             }
-            Self::Refused { document, .. } => Some(document.as_ref().clone()),
+            Self::BadFile { document, .. } | Self::Refused(document) => Some(document.as_ref().clone()),
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => None,
             Self::Output(error) => Some(Document::own("OUTPUT", format!("cannot write the result: {error}"))),
             Self::Interrupted => None,
@@ -139,7 +151,7 @@ impl Document {
             text += &format!(" There are: {}.", printable(&names.join(", ")));
         }
         if let Some(origin) = &self.origin {
-            let origin = format!(" (origin {}, {:.1} s)", printable(origin), elapsed.as_secs_f64());
+            let origin = format!(" (origin {}, {})", printable(origin), Rounded(elapsed));
             text += &paint.text(Tone::Faint, &origin);
         }
         text
@@ -161,7 +173,7 @@ mod tests {
             may_have_run: true,
             origin: Some("alpha".to_owned()),
         };
-        CtlError::Refused { document: Box::new(document), text: None }
+        document.into()
     }
 
     fn for_people(error: &CtlError) -> String {
@@ -170,7 +182,7 @@ mod tests {
 
     #[test]
     fn people_read_what_happened_and_what_to_do() {
-        insta::assert_snapshot!(for_people(&refused()), @"error[UNREACHABLE]: gamma went away while the ask was running. It may have run: retry only if that is harmless. (origin alpha, 0.1 s)");
+        insta::assert_snapshot!(for_people(&refused()), @"error[UNREACHABLE]: gamma went away while the ask was running. It may have run: retry only if that is harmless. (origin alpha, 120ms)");
     }
 
     #[test]
@@ -181,18 +193,18 @@ mod tests {
 
     #[test]
     fn candidates_are_listed() {
-        let CtlError::Refused { mut document, .. } = refused() else { unreachable!() };
+        let CtlError::Refused(mut document) = refused() else { unreachable!() };
         document.may_have_run = false;
         document.details = json!({"candidates": ["gamma/echo", "gamma/slow"]});
-        let text = for_people(&CtlError::Refused { document, text: None });
+        let text = for_people(&CtlError::Refused(document));
         assert!(text.contains(" There are: gamma/echo, gamma/slow. (origin"), "{text}");
     }
 
     #[test]
     fn what_a_peer_says_cannot_command_the_terminal() {
-        let CtlError::Refused { mut document, .. } = refused() else { unreachable!() };
+        let CtlError::Refused(mut document) = refused() else { unreachable!() };
         document.message = "\x1b[2Jgone".to_owned();
-        assert!(!for_people(&CtlError::Refused { document, text: None }).contains('\x1b'));
+        assert!(!for_people(&CtlError::Refused(document)).contains('\x1b'));
     }
 
     #[test]

@@ -10,6 +10,8 @@ use super::table::Paint;
 pub(crate) struct Output<'a> {
     pub(crate) is_json: bool,
     pub(crate) paint: Paint,
+    /// Whether lines can be taken back.
+    pub(crate) is_terminal: bool,
     pub(crate) to: &'a mut (dyn Write + Send),
 }
 

@@ -10,7 +10,7 @@ struct Seen {
 fn meshctl(line: &[&str]) -> Seen {
     let args = CtlArgs::try_parse_from(["meshctl"].iter().chain(line)).unwrap();
     let mut stdout = Vec::new();
-    let output = Output { is_json: args.json, paint: Paint(false), to: &mut stdout };
+    let output = Output { is_json: args.json, paint: Paint(false), is_terminal: false, to: &mut stdout };
     let result = run(&args, output);
     Seen { stdout: String::from_utf8(stdout).unwrap(), result }
 }
@@ -62,6 +62,10 @@ fn a_message_that_a_shell_has_mangled_is_a_usage_error_with_its_place() {
     assert!(usage_error(&["tell", "beta/echo", "lab.echo.v1", "{"]).contains("not JSON"));
     assert!(usage_error(&["ask", "beta//echo", "lab.echo.v1", "{}"]).contains("path"));
     assert!(usage_error(&["ask", "beta/echo", "lab.echo.v1", "{}", "--timeout", "5"]).contains("duration"));
+    for timeout in ["0", "0s", "0ms"] {
+        let said = usage_error(&["ask", "beta/echo", "lab.echo.v1", "{}", "--timeout", timeout]);
+        assert!(said.contains("leaves no time"), "{said}");
+    }
     assert!(usage_error(&["--node", "nowhere", "nodes"]).contains("HOST:PORT"));
     assert!(usage_error(&["ask", "beta/echo"]).contains("KIND"));
 }
@@ -94,6 +98,18 @@ fn without_an_identity_no_node_is_reachable() {
 }
 
 #[test]
+fn an_identity_that_is_no_folder_is_a_usage_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let missing = folder.path().join("nobody");
+    let seen = meshctl(&["--identity", missing.to_str().unwrap(), "nodes"]);
+    assert!(
+        matches!(&seen.result, Err(CtlError::Usage(reason)) if reason.contains("nobody is no folder")),
+        "{:?}",
+        seen.result
+    );
+}
+
+#[test]
 fn a_workflow_is_checked_without_a_node() {
     let folder = tempfile::tempdir().unwrap();
     let file = write(folder.path(), "good.yaml", GOOD);
@@ -109,7 +125,7 @@ fn a_broken_workflow_is_refused_with_every_problem() {
     let folder = tempfile::tempdir().unwrap();
     let file = write(folder.path(), "broken.yaml", &GOOD.replace("agent: a}", "agent: b, input: nothing}"));
     let Err(error) = meshctl(&["workflow", "check", &file]).result else { panic!("it was accepted") };
-    assert_eq!(error.exit_code(), ExitCode::from(3));
+    assert_eq!(error.exit_code(), ExitCode::from(2));
     let text = error.report(false, Paint(false), Default::default()).unwrap();
     assert!(text.contains("broken.yaml:7:"), "{text}");
     let document: serde_json::Value =

@@ -5,12 +5,13 @@ mod progress;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mesh::{JsonItem, WireMessage};
 use mesh_agents::workflow::{FILE_BYTES_MAX, Loaded, Report, Strictness, load};
 use mesh_agents::workflows::{CreateRun, Created, RunWorkflow, Workflows};
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use self::progress::Progress;
 use super::args::RunArgs;
@@ -20,6 +21,9 @@ use super::output::Output;
 
 /// Tasks beyond this are data, and belong into a file that an agent reads.
 const TASK_BYTES_MAX: usize = 1 << 20;
+/// People wonder after this time whether anything goes on, and then from second to second.
+const SILENCE_MIN: Duration = Duration::from_secs(3);
+const SILENCE_STEP: Duration = Duration::from_secs(1);
 /// Checking a file and spawning one actor.
 const CREATE_MAX: Duration = Duration::from_secs(10);
 
@@ -52,7 +56,23 @@ pub(super) async fn run(mesh: &Connection, args: &RunArgs, output: &mut Output<'
     let created = create_run(mesh, &create).await?;
     let mut stream = mesh.stream(&created.path, RunWorkflow::KIND, "{}", args.timeout).await?;
     let mut progress = Progress::new(&loaded.plan);
-    while let Some(part) = stream.next().await? {
+    let mut last = Instant::now();
+    loop {
+        let part = match timeout(SILENCE_STEP, stream.next()).await {
+            Ok(Ok(part)) => part,
+            Ok(Err(error)) => {
+                progress.clear(output)?;
+                return Err(error);
+            }
+            Err(_silence) => {
+                if !output.is_json && last.elapsed() >= SILENCE_MIN {
+                    progress.wait(last.elapsed(), output)?;
+                }
+                continue;
+            }
+        };
+        last = Instant::now();
+        let Some(part) = part else { break };
         match part {
             JsonItem::Item(event) if output.is_json => output.line(&event)?,
             JsonItem::Item(event) => progress.take(&event, output)?,
@@ -75,12 +95,13 @@ async fn create_run(mesh: &Connection, create: &CreateRun) -> Result<Created, Ct
             let message = format!("{path} answers in a way that this meshctl does not understand: {error}");
             Document::own("BAD_REPLY", message).into()
         }),
-        // A node of another version may know more rules than this program.
-        Err(CtlError::Refused { document, .. }) => {
-            let report =
-                document.details.get("report").and_then(Value::as_str).filter(|report| !report.is_empty());
-            let text = report.map(str::to_owned);
-            Err(CtlError::Refused { document, text })
+        Err(CtlError::Refused(document)) => {
+            let report = document.details.get("report").and_then(Value::as_str);
+            match report.filter(|report| !report.is_empty()).map(str::to_owned) {
+                // A node of another version may know more rules than this program.
+                Some(text) => Err(CtlError::BadFile { document, text }),
+                None => Err(CtlError::Refused(document)),
+            }
         }
         Err(other) => Err(other),
     }
@@ -112,5 +133,5 @@ fn refused(report: &Report) -> CtlError {
     let details = json!({ "problems": report.diagnostics() });
     let document =
         Document::own("BAD_WORKFLOW", format!("{} cannot be run", report.file())).with_details(details);
-    CtlError::Refused { document: Box::new(document), text: Some(report.to_string()) }
+    CtlError::BadFile { document: Box::new(document), text: report.to_string() }
 }

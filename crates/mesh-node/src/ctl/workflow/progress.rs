@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::time::Duration;
 
+use mesh::Retry;
 use mesh_agents::workflow::{Outcome, Plan};
 use mesh_agents::workflows::{Ended, RunEvent, Tokens};
+use mesh_models::Rounded;
 use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
@@ -14,6 +17,8 @@ use super::super::table::{Tone, printable};
 
 /// So much of what each of several agents says is shown; all of it is in the result, or in the events (`--json`).
 const EXCERPT_CHARS_MAX: usize = 240;
+/// A line of this length fits on any terminal.
+const WAIT_CHARS_MAX: usize = 76;
 const INDENT: &str = "      ";
 
 /// Follows the events of one run.
@@ -24,6 +29,8 @@ pub(super) struct Progress {
     width: usize,
     /// Whether the last line that was written has no end yet.
     is_mid_line: bool,
+    /// Whether the last line on the terminal says only that nothing happens.
+    is_waiting: bool,
     ended: Option<Ended>,
 }
 
@@ -33,8 +40,27 @@ struct Stage {
     items: u64,
     /// Where its agents ran, in the order in which they began.
     nodes: Vec<String>,
+    /// Items that have an answer, or will have none.
+    finished: u64,
+    is_finished: bool,
     /// What was said by those whose turn to be shown comes when they have finished.
     said: BTreeMap<u64, String>,
+}
+
+impl Stage {
+    /// `planner@alpha`, or `2 of 3 items of execution`.
+    fn waited_for(&self, name: &str) -> Option<String> {
+        match (self.is_finished, self.items, self.nodes.last()) {
+            (true, ..) => None,
+            (_, ..=1, Some(node)) => Some(format!("{}@{}", printable(&self.agent), printable(node))),
+            (_, ..=1, None) => Some(printable(&self.agent)),
+            (_, items, _) => Some(format!(
+                "{} of {items} items of {}",
+                items.saturating_sub(self.finished),
+                printable(name)
+            )),
+        }
+    }
 }
 
 impl Progress {
@@ -74,6 +100,7 @@ impl Progress {
             }
             RunEvent::ItemFinished { stage, index, node, tokens, elapsed_ms, .. } => {
                 let stage = self.stages.entry(stage).or_default();
+                stage.finished += 1;
                 let Some(said) = stage.said.remove(&index) else { return Ok(()) };
                 let head =
                     format!("    · item {} by {}@{}", index + 1, printable(&stage.agent), printable(&node));
@@ -81,18 +108,44 @@ impl Progress {
                 self.line(Tone::Faint, &format!("{INDENT}{}", excerpt(&said)), output)
             }
             RunEvent::ItemFailed { stage, index, attempts, error, .. } => {
-                self.stages.entry(stage.clone()).or_default().said.remove(&index);
+                let known = self.stages.entry(stage.clone()).or_default();
+                known.said.remove(&index);
+                known.finished += 1;
                 let (stage, message) = (printable(&stage), printable(&error.message));
                 let line = format!("    ✗ {stage} item {}: {message} ({attempts} attempts)", index + 1);
                 self.line(Tone::Warning, &line, output)
             }
             RunEvent::StageFinished { stage, items, answered, tokens, elapsed_ms, .. } => {
                 let line = self.summary(&stage, items, answered, output);
+                self.stages.entry(stage).or_default().is_finished = true;
                 self.line(Tone::Plain, &format!("{line}{}", cost(elapsed_ms, tokens)), output)
             }
             // The reply that follows says more.
             _ => Ok(()),
         }
+    }
+
+    /// Says on a terminal that nothing has happened for `silence`, in a line that goes away when something does.
+    pub(super) fn wait(&mut self, silence: Duration, output: &mut Output<'_>) -> io::Result<()> {
+        // The end of a text that is being written is no place for it.
+        if !output.is_terminal || self.is_mid_line {
+            return Ok(());
+        }
+        let waited: Vec<String> =
+            self.stages.iter().filter_map(|(name, stage)| stage.waited_for(name)).collect();
+        let on = if waited.is_empty() { "the mesh".to_owned() } else { waited.join("; ") };
+        // One line, or the terminal could not take it back.
+        let line = format!("  … waiting for {on}, {}", Rounded(silence));
+        let line = cut(&line, WAIT_CHARS_MAX);
+        self.clear(output)?;
+        output.text(&output.paint.text(Tone::Faint, &line))?;
+        self.is_waiting = true;
+        output.flush()
+    }
+
+    /// Takes the line of [`wait`](Self::wait) back.
+    pub(super) fn clear(&mut self, output: &mut Output<'_>) -> io::Result<()> {
+        if std::mem::take(&mut self.is_waiting) { output.text("\r\x1b[2K") } else { Ok(()) }
     }
 
     /// One agent at work is read along; of several, each is shown when it has finished.
@@ -104,6 +157,7 @@ impl Progress {
             said.extend(text.chars().take((EXCERPT_CHARS_MAX + 1).saturating_sub(said.chars().count())));
             return Ok(());
         }
+        self.clear(output)?;
         for piece in text.split_inclusive('\n') {
             if !self.is_mid_line {
                 output.text(INDENT)?;
@@ -137,6 +191,7 @@ impl Progress {
     }
 
     fn line(&mut self, tone: Tone, line: &str, output: &mut Output<'_>) -> io::Result<()> {
+        self.clear(output)?;
         if std::mem::take(&mut self.is_mid_line) {
             output.text("\n")?;
         }
@@ -161,11 +216,13 @@ impl Progress {
 
     /// Prints the result; an error says why there is none.
     pub(super) fn finish(mut self, output: &mut Output<'_>) -> Result<(), CtlError> {
-        let failed = |code: &str, message: String| {
-            let document = Document::own(code, message);
-            Err(CtlError::from(Document { may_have_run: true, ..document }))
-        };
-        match self.ended.take().map(|ended| ended.outcome) {
+        self.clear(output)?;
+        let ended = self.ended.take();
+        // Without a word from the run nothing can be promised.
+        let (retry, may_have_run) =
+            ended.as_ref().map_or((Retry::Never, true), |ended| (ended.retry, ended.may_have_run));
+        let failed = |document: Document| Err(CtlError::from(Document { retry, may_have_run, ..document }));
+        match ended.map(|ended| ended.outcome) {
             Some(Outcome::Completed { .. }) if output.is_json => Ok(()),
             Some(Outcome::Completed { result }) => {
                 self.line(Tone::Plain, "", output)?;
@@ -174,14 +231,14 @@ impl Progress {
             }
             Some(Outcome::Failed { stage, code, error }) => {
                 let document = Document::own(&code, format!("stage {stage} got nothing: {}", error.message));
-                let document = document.with_details(json!({ "stage": stage, "error": error }));
-                Err(Document { may_have_run: true, ..document }.into())
+                failed(document.with_details(json!({ "stage": stage, "error": error })))
             }
-            Some(Outcome::Cancelled { reason }) => failed("CANCELLED", reason),
+            Some(Outcome::Cancelled { reason }) => failed(Document::own("CANCELLED", reason)),
             Some(_) => {
-                failed("UNKNOWN_OUTCOME", "the run ended in a way that this meshctl does not know".to_owned())
+                let message = "the run ended in a way that this meshctl does not know";
+                failed(Document::own("UNKNOWN_OUTCOME", message))
             }
-            None => failed("NO_OUTCOME", "the run ended without saying how".to_owned()),
+            None => failed(Document::own("NO_OUTCOME", "the run ended without saying how")),
         }
     }
 }
@@ -194,15 +251,18 @@ fn cost(elapsed_ms: u64, tokens: Tokens) -> String {
     let Tokens { input, output } = tokens;
     // No server counts to zero; one that does not count says nothing.
     let tokens = if input + output == 0 { String::new() } else { format!("  {} tok", input + output) };
-    format!("  {}.{} s{tokens}", elapsed_ms / 1000, elapsed_ms % 1000 / 100)
+    format!("  {}{tokens}", Rounded(Duration::from_millis(elapsed_ms)))
 }
 
 /// The beginning of a text, on one line.
 fn excerpt(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(EXCERPT_CHARS_MAX) {
-        Some((end, _)) => format!("{}…", printable(&line[..end])),
-        None => printable(&line),
+    printable(&cut(&text.split_whitespace().collect::<Vec<_>>().join(" "), EXCERPT_CHARS_MAX))
+}
+
+fn cut(line: &str, chars_max: usize) -> String {
+    match line.char_indices().nth(chars_max) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_owned(),
     }
 }
 

@@ -23,7 +23,7 @@ struct Shown {
 
 fn shown(events: &[Value], ended: Option<Value>) -> Shown {
     let mut text = Vec::new();
-    let mut output = Output { is_json: false, paint: Paint(false), to: &mut text };
+    let mut output = Output { is_json: false, paint: Paint(false), is_terminal: false, to: &mut text };
     let mut progress = Progress::new(&load("f.yaml", FILE, Strictness::Strict).unwrap().plan);
     for event in events {
         progress.take(&event.to_string(), &mut output).unwrap();
@@ -36,12 +36,19 @@ fn shown(events: &[Value], ended: Option<Value>) -> Shown {
 }
 
 fn ended(outcome: &Value) -> Option<Value> {
-    Some(json!({"outcome": outcome, "tokens": {"input": 1, "output": 2}, "elapsed_ms": 10}))
+    ended_with(outcome, "never", true)
+}
+
+fn ended_with(outcome: &Value, retry: &str, may_have_run: bool) -> Option<Value> {
+    let tokens = json!({"input": 1, "output": 2});
+    Some(json!({
+        "outcome": outcome, "tokens": tokens, "elapsed_ms": 10, "retry": retry, "may_have_run": may_have_run
+    }))
 }
 
 fn code(shown: Shown) -> String {
     match shown.result {
-        Err(CtlError::Refused { document, .. }) => document.code,
+        Err(CtlError::Refused(document)) => document.code,
         other => panic!("{other:?}"),
     }
 }
@@ -100,15 +107,15 @@ fn a_run_is_told_as_it_goes() {
       … plan       planner
           1. boil
           2. pour
-      ✓ plan       planner@alpha  1.2 s  412 tok
+      ✓ plan       planner@alpha  1.2s  412 tok
       … execution  executor ×3
         … execution item 2: node gamma is down → again, attempt 2
-        · item 1 by executor@beta  0.9 s  40 tok
+        · item 1 by executor@beta  940ms  40 tok
           the water boils
-        · item 2 by executor@beta  0.9 s  40 tok
+        · item 2 by executor@beta  940ms  40 tok
           a cup
         ✗ execution item 3: no answer within 2m (3 attempts)
-      ✓ execution  executor@beta, executor@gamma ×3  2 of 3 items  1.2 s  412 tok
+      ✓ execution  executor@beta, executor@gamma ×3  2 of 3 items  1.2s  412 tok
 
     tea
     is ready
@@ -158,4 +165,74 @@ fn a_run_that_failed_says_in_which_stage() {
 #[test]
 fn a_run_without_an_end_is_no_success() {
     assert_eq!(code(shown(&[], None)), "NO_OUTCOME");
+}
+
+#[test]
+fn a_run_that_failed_before_any_model_was_asked_says_so() {
+    let error = json!({"code": "NO_NODE", "message": "m"});
+    let failed = json!({"failed": {"stage": "plan", "code": "STAGE_PLAN_FAILED", "error": error}});
+    for (retry, may_have_run) in [(Retry::Backoff, false), (Retry::Never, true)] {
+        let ended = ended_with(&failed, if may_have_run { "never" } else { "backoff" }, may_have_run);
+        let Err(CtlError::Refused(document)) = shown(&[], ended).result else { panic!("it succeeded") };
+        assert_eq!((document.retry, document.may_have_run), (retry, may_have_run));
+    }
+}
+
+/// What is shown of a plan that is waited for, and of its end.
+fn waited(is_terminal: bool) -> String {
+    let mut text = Vec::new();
+    let mut output = Output { is_json: false, paint: Paint(false), is_terminal, to: &mut text };
+    let mut progress = Progress::new(&load("f.yaml", FILE, Strictness::Strict).unwrap().plan);
+    let mut take = |event: Value, silence: u64| {
+        progress.take(&event.to_string(), &mut output).unwrap();
+        progress.wait(Duration::from_secs(silence), &mut output).unwrap();
+    };
+    take(json!({"stage_started": {"stage": "plan", "agent": "planner", "items": 1}}), 3);
+    take(started("plan", 0, "alpha", 1), 75);
+    take(stage_finished("plan", 1, 1), 4);
+    take(json!({"stage_started": {"stage": "execution", "agent": "executor", "items": 3}}), 5);
+    take(item_finished(0, "beta"), 6);
+    take(stage_finished("execution", 3, 3), 7);
+    progress.end(&ended(&json!({"completed": {"result": "tea"}})).unwrap().to_string()).unwrap();
+    progress.finish(&mut output).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+#[test]
+fn a_terminal_shows_what_is_waited_for_and_takes_it_back() {
+    let text = waited(true);
+    for line in [
+        "  … waiting for planner, 3s",
+        "  … waiting for planner@alpha, 1m 15s",
+        "  … waiting for the mesh, 4s",
+        "  … waiting for 3 of 3 items of execution, 5s",
+        "  … waiting for 2 of 3 items of execution, 6s",
+    ] {
+        assert!(text.contains(&format!("{line}\r\x1b[2K")), "no {line:?}, taken back, in {text:?}");
+    }
+    let lines = text.split("\r\x1b[2K").filter(|part| !part.starts_with("  … waiting")).collect::<String>();
+    assert!(lines.ends_with("\ntea\n"), "{lines:?}");
+}
+
+#[test]
+fn what_is_no_terminal_gets_no_lines_to_take_back() {
+    let text = waited(false);
+    assert!(!text.contains("waiting") && !text.contains('\r'), "{text:?}");
+}
+
+#[test]
+fn a_text_that_is_being_written_is_not_broken_by_waiting() {
+    let mut written = Vec::new();
+    let mut output = Output { is_json: false, paint: Paint(false), is_terminal: true, to: &mut written };
+    let mut progress = Progress::new(&load("f.yaml", FILE, Strictness::Strict).unwrap().plan);
+    for event in [
+        json!({"stage_started": {"stage": "plan", "agent": "planner", "items": 1}}),
+        text("plan", 0, "half a"),
+    ] {
+        progress.take(&event.to_string(), &mut output).unwrap();
+    }
+    progress.wait(Duration::from_secs(9), &mut output).unwrap();
+    progress.take(&text("plan", 0, " line").to_string(), &mut output).unwrap();
+    let written = String::from_utf8(written).unwrap();
+    assert!(written.ends_with("half a line"), "{written:?}");
 }
