@@ -39,8 +39,12 @@ stop_all() {
   done
   if [ -n "$model_is_ours" ]; then scripts/local-model.sh stop --dir "$model_dir" >/dev/null 2>&1 || true; fi
 }
+interrupted() {
+  printf '\nrun: interrupted after %s s; ending what was started\n' "$SECONDS" >&2
+  exit 130
+}
 trap stop_all EXIT
-trap 'exit 130' INT
+trap interrupted INT
 trap 'exit 143' TERM
 
 # What an HTTP GET on loopback answers, at most two seconds long; nothing if nobody does.
@@ -76,7 +80,12 @@ use_ollama() {
 use_local_model() {
   local before
   before="$(cat "$model_dir/pid" 2>/dev/null || true)"
-  echo "model    a small local one; the first time it is installed (127 MB)" >&2
+  # The mark is local_model.py's, which tells of its own when it renews an older installation.
+  if [ -f "$model_dir/venv/installed" ]; then
+    echo "model    a small local one, which is installed already" >&2
+  else
+    echo "model    a small local one, which is installed now, this once (127 MB)" >&2
+  fi
   scripts/local-model.sh start --dir "$model_dir" >/dev/null || fail "no model: see above, or set MESH_MODEL_URL"
   # One that ran already is somebody else's to stop.
   [ "$(cat "$model_dir/pid")" = "$before" ] || model_is_ours=1
@@ -127,13 +136,17 @@ say nodes "alpha $alpha · beta $(addr_of beta) · gamma $(addr_of gamma)"
 say workflow "$workflow  task \"$question\", to be answered from $text"
 { printf '%s\n\n' "$question"; cat "$text"; } >"$logs/task.md"
 code=0
+began=$SECONDS
 "$bin/meshctl" --state "$state" --node "$alpha" workflow run "$workflow" --task "@$logs/task.md" || code=$?
+ended=done
+[ "$code" = 0 ] || ended=failed
+say "$ended" "$((SECONDS - began)) s for the workflow, $SECONDS s in all"
 if [ "${ONCE:-}" = 1 ]; then exit "$code"; fi
 
 ctl="$bin/meshctl"
 if [ "$state" != .mesh ]; then ctl="$ctl --state $state"; fi
 # From here on Ctrl-C is the usual end.
-trap 'exit 0' INT
+trap 'printf "\n"; say end "leaving the mesh"; exit 0' INT
 echo
 say next "$ctl nodes   ·   $ctl ps"
 say "" "$ctl ask beta/echo lab.echo.v1 '{\"text\":\"hi\"}'"
