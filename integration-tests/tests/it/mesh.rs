@@ -79,7 +79,9 @@ fn a_node_tells_where_it_is_once_it_answers() {
     assert_eq!(ready["pid"], alpha.process().pid());
     assert_eq!(ready["http"], Value::Null);
     assert!(ready["id"].is_string() && ready["cluster"].is_string(), "{ready}");
-    assert!(alpha.process().stdout().contains(&format!("listening {}", alpha.addr())));
+    let stdout = alpha.process().stdout();
+    let join = format!("join with: mesh-node --join {} --state {}\n", alpha.addr(), lab.state().display());
+    assert!(stdout.contains(&format!("listening {}", alpha.addr())) && stdout.contains(&join), "{stdout}");
     let reply = lab.ctl(&alpha).json(&["ask", "alpha/echo", ECHO, HELLO]);
     assert_eq!(reply["text"], "hello");
 }

@@ -68,6 +68,7 @@ fn a_seed_that_does_not_answer_is_named() {
         refused(&lab, &["--state", state.to_str().unwrap(), "--listen", "127.0.0.1:0", "--join", &seed]);
     assert_eq!(code, 1, "{said}");
     assert_says(&said, &[&seed]);
+    assert_eq!(said.matches(&seed).count(), 1, "it is said once: {said}");
 }
 
 #[test]
@@ -87,7 +88,11 @@ fn a_stranger_is_not_let_in() {
     ];
     let (code, said) = refused(&lab, &args);
     assert_eq!(code, 1, "{said}");
-    assert_says(&said, &[alpha.addr(), "certificate"]);
+    assert_says(&said, &[alpha.addr(), "certificate", "a node of another mesh"]);
+    let identity = elsewhere.join("client");
+    let outcome = lab.ctl(&alpha).run(&["--identity", identity.to_str().unwrap(), "nodes"]);
+    assert_eq!(outcome.code, 4, "{outcome:?}");
+    assert_says(&outcome.stderr, &["a node of another mesh answers at", alpha.addr()]);
     let nodes = lab.ctl(&alpha).json(&["nodes"]);
     assert_eq!(nodes.as_array().map(Vec::len), Some(1), "{nodes}");
 }
@@ -109,10 +114,52 @@ fn meshctl_tells_a_wrong_command_from_an_absent_mesh() {
     let alpha = lab.start("alpha");
     assert_eq!(lab.ctl(&alpha).run(&["frobnicate"]).code, 2);
     assert_eq!(lab.ctl(&alpha).run(&["ask", "alpha/echo"]).code, 2);
+    let no_time = lab.ctl(&alpha).run(&["ask", "alpha/echo", "lab.echo.v1", "{}", "--timeout", "0"]);
+    assert_eq!(no_time.code, 2, "{no_time:?}");
+    let bad_file = lab.path("bad.yaml");
+    std::fs::write(&bad_file, "version: 1\n").unwrap();
+    let bad_file = bad_file.to_str().unwrap();
+    for args in [&["workflow", "check", bad_file][..], &["workflow", "run", bad_file, "--task", "x"]] {
+        let outcome = lab.ctl(&alpha).run(args);
+        assert_eq!(outcome.code, 2, "{outcome:?}");
+        assert_says(&outcome.stderr, &["BAD_WORKFLOW"]);
+    }
 
     let gone = alpha.addr().to_owned();
     assert_eq!(alpha.terminate(), 0);
     let outcome = lab.ctl_at(&gone).run(&["nodes"]);
     assert_eq!(outcome.code, 4, "{outcome:?}");
     assert_says(&outcome.stderr, &[&gone]);
+}
+
+#[test]
+fn an_agent_of_an_unknown_kind_is_a_mistake_in_the_settings() {
+    let lab = Lab::new();
+    let file = lab.path("node.toml");
+    std::fs::write(&file, "[[agents]]\nkind = \"agnet\"\nname = \"a\"\n").unwrap();
+    let state = lab.state();
+    let (code, said) =
+        refused(&lab, &["--state", state.to_str().unwrap(), "--config", file.to_str().unwrap()]);
+    assert_eq!(code, 2, "{said}");
+    assert_says(&said, &["agents[0].kind", "agnet", "there are: agent"]);
+}
+
+#[test]
+fn a_run_without_any_model_has_not_run_and_says_how_to_get_one() {
+    let lab = Lab::new();
+    let alpha = lab.start("alpha");
+    let file = lab.path("one.yaml");
+    let text = "version: \"1.0\"\nagents: {a: {role: x}}\n\
+                workflow: {type: pipeline, stages: [{name: one, agent: a}]}\n";
+    std::fs::write(&file, text).unwrap();
+    let run = ["workflow", "run", file.to_str().unwrap(), "--task", "tea"];
+    let refused = lab.ctl(&alpha).refused(&run);
+    assert_eq!(
+        (&refused["may_have_run"], &refused["retry"]),
+        (&false.into(), &"backoff".into()),
+        "{refused}"
+    );
+    assert_says(&refused.to_string(), &["MESH_MODEL_URL"]);
+    let spawned = lab.ctl(&alpha).refused(&["actor", "spawn", "alpha", "agent", "muse"]);
+    assert_eq!(spawned["code"], "CANNOT_SPAWN", "{spawned}");
 }
