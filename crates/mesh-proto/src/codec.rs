@@ -75,6 +75,11 @@ pub fn decode_frame<T: Decode<()>>(bytes: &[u8]) -> Result<T, DecodeError> {
     Ok(value)
 }
 
+/// Decodes a value from the front of `bytes`; answers it and how many bytes it took. The caller holds the rest to account.
+pub(crate) fn decode_front<T: Decode<()>>(bytes: &[u8]) -> Result<(T, usize), DecodeError> {
+    bincode::decode_from_slice(bytes, FRAME).map_err(|error| malformed::<T>(&error))
+}
+
 /// Decodes a message's payload, which fills `bytes` exactly, by its serde implementation.
 ///
 /// # Errors

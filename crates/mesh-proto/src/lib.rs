@@ -10,6 +10,8 @@
 //! of replies, and a stream for each large body ([`frame`]). How much may flow is decided by
 //! [`credit`]: nobody sends a message for which the receiver has not set room aside.
 //!
+//! Who is in the mesh is decided by [`membership`], SWIM as a state machine; [`Roster`] is its plainer elder.
+//!
 //! This crate never asks the time, opens no socket, spawns nothing, and knows no actor: it can be
 //! tested with values alone.
 
@@ -19,6 +21,7 @@ mod directory;
 mod failure;
 pub mod frame;
 mod id;
+pub mod membership;
 mod path;
 mod roster;
 

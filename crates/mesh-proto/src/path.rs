@@ -100,7 +100,7 @@ pub fn check_name(name: &str) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn check_node(node: &str) -> Result<(), &'static str> {
+pub(crate) fn check_node(node: &str) -> Result<(), &'static str> {
     let label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     if node.is_empty() || node.len() > 63 || !node.bytes().all(label) {
         return Err("a node's name has 1 to 63 of a-z 0-9 and -");

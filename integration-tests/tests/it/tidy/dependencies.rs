@@ -24,10 +24,21 @@ fn word<'a>(row: &'a Value, key: &str) -> &'a str {
 
 fn licence_problems(deny: &Table, packages: &[Package]) -> Vec<String> {
     let allowed: Vec<&str> = rows(deny, "licenses", "allow").iter().filter_map(Value::as_str).collect();
-    let is_allowed = |wanted: &LicenseReq| allowed.contains(&wanted.to_string().as_str());
-    let refused = |package: &&Package| match Expression::parse_mode(&package.license, spdx::ParseMode::LAX) {
-        Ok(expression) => !expression.evaluate(is_allowed),
-        Err(_) => true,
+    // What one crate alone may be under.
+    let excused = |package: &Package, wanted: &str| {
+        rows(deny, "licenses", "exceptions").iter().filter(|row| word(row, "crate") == package.name).any(|row| {
+            row.get("allow").and_then(Value::as_array).is_some_and(|allow| allow.contains(&Value::from(wanted)))
+        })
+    };
+    let refused = |package: &&Package| {
+        let is_allowed = |wanted: &LicenseReq| {
+            let wanted = wanted.to_string();
+            allowed.contains(&wanted.as_str()) || excused(package, &wanted)
+        };
+        match Expression::parse_mode(&package.license, spdx::ParseMode::LAX) {
+            Ok(expression) => !expression.evaluate(is_allowed),
+            Err(_) => true,
+        }
     };
     let refused = packages.iter().filter(refused);
     refused
@@ -100,7 +111,7 @@ fn nothing_is_built_in_two_versions_without_a_reason() {
 #[test]
 fn what_deny_toml_does_not_allow_is_noticed() {
     let deny: Table =
-        "[licenses]\nallow = [\"MIT\"]\n[bans]\nskip = [{ crate = \"b@1\", reason = \"\" }]".parse().unwrap();
+        "[licenses]\nallow = [\"MIT\"]\nexceptions = [{ crate = \"c\", allow = [\"MPL-2.0\"] }]\n[bans]\nskip = [{ crate = \"b@1\", reason = \"\" }]".parse().unwrap();
     let package = |name: &str, version: &str, license: &str, source: &str| Package {
         name: name.to_owned(),
         version: version.to_owned(),
@@ -112,7 +123,8 @@ fn what_deny_toml_does_not_allow_is_noticed() {
         rows.iter().map(|(name, version)| package(name, version, "MIT OR Apache-2.0", CRATES_IO)).collect()
     };
     assert_none(&licence_problems(&deny, &tree(&[("a", "1.0.0")])));
-    for refused in ["GPL-3.0", "MIT AND GPL-3.0", "", "nonsense"] {
+    assert_none(&licence_problems(&deny, &[package("c", "1.0.0", "MPL-2.0", CRATES_IO)]));
+    for refused in ["GPL-3.0", "MPL-2.0", "MIT AND GPL-3.0", "", "nonsense"] {
         assert_eq!(
             licence_problems(&deny, &[package("a", "1.0.0", refused, CRATES_IO)]).len(),
             1,
