@@ -123,7 +123,7 @@ pub use profile::{LABEL_BYTES_MAX, LABELS_MAX, Load, Profile, ProfileError};
 pub use sync::{Sync, SyncError};
 pub use table::Member;
 
-use crate::{Boot, NodeId, codec::encode_frame};
+use crate::{Boot, MemberState, NodeId, codec::encode_frame};
 use bytes::BytesMut;
 use identity::{ADDR_BYTES_MAX, Identity};
 use links::Links;
@@ -300,6 +300,7 @@ impl Membership {
         let now = self.outside.now;
         while let Some(due) = self.outside.timers.take(now) {
             match due {
+                Due::Foca(timer) if self.is_refuted(&timer) => {}
                 Due::Foca(timer) => {
                     // Its errors are about timers that came in another order than it set them; it has then mended itself.
                     drop(self.foca.handle_timer(timer, &mut self.outside));
@@ -402,6 +403,14 @@ impl Membership {
         self.refused
     }
 
+    /// Whether a suspicion has been contradicted since. foca 2.0 then leaves the member as it is, and yet tells it that it is
+    /// down: whoever was ever suspected would take a new identity.
+    fn is_refuted(&self, timer: &foca::Timer<Identity>) -> bool {
+        let foca::Timer::ChangeSuspectToDown { member_id, incarnation, .. } = timer else { return false };
+        let member = self.table.get(member_id.node).filter(|member| member.state() == MemberState::Suspect);
+        member.is_none_or(|member| member.id != *member_id || member.incarnation != *incarnation)
+    }
+
     fn has_left(&self) -> bool {
         self.foca.identity().has_left
     }
@@ -446,3 +455,6 @@ impl fmt::Debug for Membership {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,7 @@ use crate::{Boot, NodeId};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Most dials that one period asks for; the others come in the next.
-const DIALS_MAX: usize = 64;
+const DIALS_MAX: usize = 128;
 
 /// A node at the other end of a connection whose hello has come.
 #[derive(Debug, Clone, PartialEq, Eq)]

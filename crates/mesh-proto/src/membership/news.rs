@@ -39,6 +39,10 @@ impl Membership {
             self.foca.handle_data(&packet.encode_with(&claims), &mut self.outside)
         };
         self.settle();
+        if self.foca.identity().outranks(packet.receiver()) {
+            // foca is silent to who means an identity of before; the next probe would fail as this one does.
+            self.announce(from);
+        }
         packet.rows.into_iter().for_each(|row| self.describe(row));
         handled.map_err(|error| DatagramError::Protocol { from, reason: error.to_string() })
     }
@@ -72,6 +76,11 @@ impl Membership {
 
     /// Makes room for one more member, if need be at the cost of the one that has been gone for longest.
     fn has_room(&mut self, fresh: &mut usize) -> bool {
+        // Who comes and goes quickly enough would otherwise fill what is still to be told.
+        if self.foca.updates_backlog() + *fresh > 2 * self.config.members_max {
+            self.refused += 1;
+            return false;
+        }
         if self.table.len() + *fresh >= self.config.members_max {
             let Some(gone) = self.table.longest_gone() else {
                 self.refused += 1;
@@ -182,7 +191,8 @@ impl Membership {
     }
 
     pub(super) fn carry(&mut self, row: &[u8]) {
-        if row.len() <= ROW_BYTES_MAX {
+        let has_room = self.foca.custom_broadcast_backlog() <= 2 * self.config.members_max;
+        if row.len() <= ROW_BYTES_MAX && has_room {
             let carried = self.foca.add_broadcast(row);
             debug_assert!(carried.is_ok(), "it was just encoded: {carried:?}");
         }

@@ -99,6 +99,11 @@ impl Packet {
         &self.header.src
     }
 
+    /// Whom it is meant for, as the sender knows it.
+    pub(crate) fn receiver(&self) -> &Identity {
+        &self.header.dst
+    }
+
     pub(crate) fn sender_incarnation(&self) -> u16 {
         self.header.src_incarnation
     }
@@ -229,3 +234,6 @@ impl foca::Codec<Identity> for PacketCodec {
 }
 
 mod convert;
+
+#[cfg(test)]
+mod tests;

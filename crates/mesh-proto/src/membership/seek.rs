@@ -31,12 +31,17 @@ impl Membership {
 
     /// Tells a peer of this node, and asks it for all that it knows: by a datagram at once, and for certain.
     fn greet(&mut self, peer: NodeId) {
+        self.announce(peer);
+        self.ask(peer);
+    }
+
+    /// Tells a peer, by a datagram, which identity this node has.
+    pub(super) fn announce(&mut self, peer: NodeId) {
         if let Some(member) = self.table.get(peer) {
             let id = member.id.clone();
             let announced = self.foca.announce(id, &mut self.outside);
             debug_assert!(announced.is_ok(), "a header always fits: {announced:?}");
         }
-        self.ask(peer);
     }
 
     /// Asks for a connection to each member that has none.

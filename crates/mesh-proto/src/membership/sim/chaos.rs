@@ -13,7 +13,7 @@ pub fn chaos(seed: u64) -> Result<(), String> {
     let mut random = Seeded::new(seed.wrapping_add(0xC4A0_5C4A_05C4));
     let nodes = 3 + random.below(4);
     let mut cluster =
-        Cluster::new(nodes, MembershipConfig::lan(), Conditions::lossy(random.below(500)), seed);
+        Cluster::new(nodes, &MembershipConfig::lan(), Conditions::lossy(random.below(500)), seed);
     let mut scenario: Vec<Operation> = (0..nodes).map(Operation::Start).collect();
     for _ in 0..4 + random.below(8) {
         scenario.push(fault(&mut random, nodes));

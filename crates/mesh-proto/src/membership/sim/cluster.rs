@@ -72,17 +72,18 @@ pub struct Cluster {
     traffic: Traffic,
     changes: Vec<(Duration, usize, Change)>,
     most_actions: usize,
+    renewals: usize,
 }
 
 impl Cluster {
-    /// A mesh of `nodes` that have yet to start.
+    /// A mesh of `nodes` that have yet to start. The settings' seeds are replaced by nodes 0 and 1.
     #[must_use]
-    pub fn new(nodes: usize, config: MembershipConfig, conditions: Conditions, seed: u64) -> Self {
+    pub fn new(nodes: usize, config: &MembershipConfig, conditions: Conditions, seed: u64) -> Self {
         let mut random = Seeded::new(seed);
         let idle =
             |_| Node { machine: None, boot: 0, wake_at: None, waiting: None, ledger: Ledger::default() };
         Self {
-            config: MembershipConfig { seeds: vec![addr(0), addr(1)], ..config },
+            config: MembershipConfig { seeds: vec![addr(0), addr(1)], ..config.clone() },
             seed,
             now: Duration::ZERO,
             nodes: (0..nodes).map(idle).collect(),
@@ -93,6 +94,7 @@ impl Cluster {
             traffic: Traffic::default(),
             changes: Vec::new(),
             most_actions: 0,
+            renewals: 0,
         }
     }
 
@@ -116,6 +118,12 @@ impl Cluster {
     #[must_use]
     pub fn most_actions(&self) -> usize {
         self.most_actions
+    }
+
+    /// How often nodes have come back from the dead.
+    #[must_use]
+    pub fn renewals(&self) -> usize {
+        self.renewals
     }
 
     /// The machine of a node that runs.
@@ -384,7 +392,12 @@ impl Cluster {
         refused.map_or(Ok(()), |error| Err(format!("node {to} refused what an honest node said: {error}")))
     }
 
-    fn with(&mut self, node: usize, act: impl FnOnce(&mut Membership, Duration)) -> Result<(), String> {
+    /// Does something to the machine of a node that runs, and performs what it asks for.
+    pub(super) fn with(
+        &mut self,
+        node: usize,
+        act: impl FnOnce(&mut Membership, Duration),
+    ) -> Result<(), String> {
         let now = self.now;
         let Some(machine) = &mut self.nodes[node].machine else { return Ok(()) };
         act(machine, now);
@@ -427,7 +440,8 @@ impl Cluster {
             }
             Action::Forgotten { node, .. } => self.nodes[from].ledger.forget(node),
             Action::Superseded { boot } => return Err(format!("node {from} is superseded by {boot:?}")),
-            Action::Profile { .. } | Action::Renewed { .. } => {}
+            Action::Renewed { .. } => self.renewals += 1,
+            Action::Profile { .. } => {}
         }
         Ok(())
     }

@@ -37,7 +37,7 @@ impl fmt::Display for Figure {
 /// # Errors
 /// As [`Cluster::run`], and when they do not agree within two minutes.
 pub fn joined(nodes: usize, conditions: Conditions, seed: u64) -> Result<(Cluster, Figure), String> {
-    let mut cluster = Cluster::new(nodes, MembershipConfig::lan(), conditions, seed);
+    let mut cluster = Cluster::new(nodes, &MembershipConfig::lan(), conditions, seed);
     cluster.run(&(0..nodes).map(Operation::Start).collect::<Vec<_>>())?;
     let took = cluster.until_agreed(SECOND * 120)?;
     let figure = figure(&mut cluster, format!("{nodes} nodes join at once"), took, nodes);
