@@ -26,7 +26,7 @@ test: ## unit, documentation and whole-mesh tests, and the examples
 
 torture: ## hundreds of kills, thousands of random cases (an hour)
 	$(CARGO) build --workspace --all-targets
-	PROPTEST_CASES=10000 $(CARGO) test --workspace --lib
+	PROPTEST_CASES=10000 MESH_SEEDS=10000 $(CARGO) test --workspace --lib
 	BIN=$(BIN) MESH_KILLS=100 $(CARGO) test -p integration-tests --test it -- --test-threads=1 mesh::
 
 soak: ## a stuck actor under pressure for ten minutes

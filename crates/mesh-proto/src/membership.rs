@@ -104,6 +104,7 @@ mod identity;
 mod links;
 mod news;
 mod outside;
+mod own;
 mod packet;
 mod profile;
 mod random;
@@ -113,70 +114,31 @@ pub mod sim;
 mod sync;
 mod table;
 mod timers;
+mod upkeep;
 
 pub use action::{Action, Change, Reason};
 pub use config::{MembershipConfig, MembershipConfigError};
 pub use error::DatagramError;
 pub use links::Peer;
+pub use own::{MembershipError, Own};
 pub use packet::DATAGRAM_BYTES_MAX;
 pub use profile::{LABEL_BYTES_MAX, LABELS_MAX, Load, Profile, ProfileError};
 pub use sync::{Sync, SyncError};
 pub use table::Member;
 
-use crate::{Boot, MemberState, NodeId, codec::encode_frame};
-use bytes::BytesMut;
+use crate::{Boot, NodeId};
 use identity::{ADDR_BYTES_MAX, Identity};
 use links::Links;
 use outside::{Carried, Outside};
 use packet::{OwnIncarnation, PacketCodec};
 use profile::Row;
 use random::Seeded;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, time::Duration};
 use table::Table;
 use timers::Due;
 
 /// How many hear of a departure on the control stream, beside those that hear by gossip.
 const GOODBYES: usize = 3;
-
-/// What a node is, at its start.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Own {
-    /// The node, by its own certificate.
-    pub node: NodeId,
-    /// This run of its process: larger than that of any run before, or others will not believe in this one
-    /// ([`Action::Superseded`]).
-    pub boot: Boot,
-    /// What others are to dial: `HOST:PORT`, at most 259 bytes.
-    pub addr: Arc<str>,
-    /// What it says of itself.
-    pub profile: Profile,
-}
-
-/// Why there is no machine. The caller's mistake.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum MembershipError {
-    /// Settings are out of range.
-    #[error("settings of membership are out of range")]
-    Config {
-        /// Which.
-        #[source]
-        error: MembershipConfigError,
-    },
-    /// Others would not take this profile.
-    #[error("the profile breaks a rule")]
-    Profile {
-        /// Which.
-        #[source]
-        error: ProfileError,
-    },
-    /// The address is too long for any DNS name.
-    #[error("an address of {bytes} bytes is longer than {ADDR_BYTES_MAX}")]
-    Addr {
-        /// How long it is.
-        bytes: usize,
-    },
-}
 
 /// This node's view of the mesh, and its part in it.
 pub struct Membership {
@@ -403,46 +365,8 @@ impl Membership {
         self.refused
     }
 
-    /// Whether a suspicion has been contradicted since. foca 2.0 then leaves the member as it is, and yet tells it that it is
-    /// down: whoever was ever suspected would take a new identity.
-    fn is_refuted(&self, timer: &foca::Timer<Identity>) -> bool {
-        let foca::Timer::ChangeSuspectToDown { member_id, incarnation, .. } = timer else { return false };
-        let member = self.table.get(member_id.node).filter(|member| member.state() == MemberState::Suspect);
-        member.is_none_or(|member| member.id != *member_id || member.incarnation != *incarnation)
-    }
-
     fn has_left(&self) -> bool {
         self.foca.identity().has_left
-    }
-
-    fn wake(&mut self, now: Duration) {
-        let now = now.max(self.outside.now);
-        if let Some(next) = self.next_at()
-            && let Some(late) = now.checked_sub(next)
-            && late > self.config.pause
-        {
-            self.outside.timers.delay(late);
-        }
-        self.outside.now = now;
-    }
-
-    fn set_profile(&mut self, profile: Profile, now: Duration) {
-        self.wake(now);
-        self.profile = profile;
-        if self.profile != self.row.profile && !self.has_left() && !self.outside.timers.is_set(&Due::Tell) {
-            let at = self.outside.now.max(self.told_at + self.config.profile_period);
-            self.outside.timers.set(Due::Tell, at);
-        }
-    }
-
-    /// Tells the next version of the own profile.
-    fn tell(&mut self) {
-        self.told_at = self.outside.now;
-        self.row.version += 1;
-        self.row.profile = self.profile.clone();
-        let mut bytes = BytesMut::new();
-        encode_frame(&self.row, &mut bytes);
-        self.carry(&bytes);
     }
 }
 

@@ -3,7 +3,8 @@ use super::{
     sync::{Known, Message},
     *,
 };
-use crate::{MemberState, decode_frame};
+use crate::{MemberState, codec::encode_frame, decode_frame};
+use bytes::BytesMut;
 use proptest::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);

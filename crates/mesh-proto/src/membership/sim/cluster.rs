@@ -18,6 +18,9 @@ use std::{
     time::Duration,
 };
 
+mod connections;
+mod truth;
+
 /// A connection without a sign of life is given up: mesh-net's default.
 const IDLE: Duration = Duration::from_secs(2);
 
@@ -142,42 +145,6 @@ impl Cluster {
         })
     }
 
-    /// Waits until all agree with the truth, and answers how long that took.
-    ///
-    /// # Errors
-    /// Who sees what else after `most`; or as [`Self::run`].
-    pub fn until_agreed(&mut self, most: Duration) -> Result<Duration, String> {
-        let (began, step) = (self.now, Duration::from_millis(100));
-        while let Some(difference) = self.difference() {
-            if self.now >= began + most {
-                return Err(format!("{difference} after {most:?}; seed {}", self.seed));
-            }
-            self.pass(step).map_err(|error| format!("{error}; seed {}", self.seed))?;
-        }
-        Ok(self.now - began)
-    }
-
-    /// The first difference between the truth and what a node that runs sees.
-    #[must_use]
-    pub fn difference(&self) -> Option<String> {
-        let running: Vec<usize> =
-            (0..self.nodes.len()).filter(|node| self.nodes[*node].machine.is_some()).collect();
-        running.iter().find_map(|node| {
-            let machine = self.nodes[*node].machine.as_ref()?;
-            if machine.active() + 1 != running.len() {
-                let [active, truth] = [machine.active(), running.len() - 1];
-                return Some(format!("node {node} sees {active} of {truth} others"));
-            }
-            running.iter().filter(|other| *other != node).find_map(|other| {
-                let seen = machine
-                    .member(id(*other))
-                    .map(|seen| (seen.state(), seen.boot(), seen.profile().is_some()));
-                let truth = (MemberState::Alive, Boot(self.nodes[*other].boot), true);
-                (seen != Some(truth)).then(|| format!("node {node} sees node {other} as {seen:?}"))
-            })
-        })
-    }
-
     fn perform(&mut self, operation: &Operation) -> Result<(), String> {
         match operation {
             Operation::Start(node) => self.start(*node),
@@ -265,26 +232,6 @@ impl Cluster {
         Ok(())
     }
 
-    fn cut(&mut self, from: &[usize], to: &[usize]) {
-        for from in from {
-            to.iter().for_each(|to| self.network.cut(*from, *to));
-            self.give_up_later(*from);
-        }
-    }
-
-    /// Connections that nothing passes on any more end by their idle timeout.
-    fn give_up_later(&mut self, node: usize) {
-        for other in 0..self.nodes.len() {
-            self.part(node, other, self.now + IDLE);
-        }
-    }
-
-    fn part(&mut self, one: usize, other: usize, at: Duration) {
-        for epoch in [self.network.epoch(one, other), self.network.epoch(other, one)].into_iter().flatten() {
-            self.plan(at, Event::GiveUp { one, other, epoch });
-        }
-    }
-
     fn pass(&mut self, time: Duration) -> Result<(), String> {
         let end = self.now + time;
         while let Some(Reverse((at, number))) =
@@ -325,50 +272,6 @@ impl Cluster {
                 if is_silent { self.end(one, other, epoch).and(self.end(other, one, epoch)) } else { Ok(()) }
             }
         }
-    }
-
-    /// One side of a connection ends, if it is still that connection.
-    fn end(&mut self, of: usize, to: usize, epoch: u64) -> Result<(), String> {
-        if self.network.epoch(of, to) != Some(epoch) {
-            return Ok(());
-        }
-        self.network.drop_side(of, to);
-        self.hear(of, to, Heard::Disconnected)
-    }
-
-    /// Whether what `from` sends to `to` is sent and arrives.
-    fn answers(&self, from: usize, to: usize) -> bool {
-        let node = &self.nodes[from];
-        node.machine.is_some() && node.waiting.is_none() && self.network.is_open(from, to)
-    }
-
-    fn meet(&mut self, from: usize, to: usize, dialled: &Arc<str>) -> Result<(), String> {
-        if !self.answers(from, to) || !self.answers(to, from) {
-            return Ok(());
-        }
-        let peer = |node: usize, boot: u64| Peer {
-            node: id(node),
-            boot: Boot(boot),
-            addr: addr(node),
-            dialled: None,
-        };
-        let [mine, theirs] = [from, to].map(|node| peer(node, self.nodes[node].boot));
-        let theirs = Peer { dialled: Some(Arc::clone(dialled)), ..theirs };
-        if from == to {
-            return self.hear(from, to, Heard::Connected(theirs));
-        }
-        if self.network.is_connected(from, to) {
-            return Ok(());
-        }
-        // What is left belongs to a dead run, and is given up for this one.
-        for (of, to) in [(from, to), (to, from)] {
-            if let Some(epoch) = self.network.epoch(of, to) {
-                self.end(of, to, epoch)?;
-            }
-        }
-        self.network.connect(from, to);
-        self.hear(from, to, Heard::Connected(theirs))?;
-        self.hear(to, from, Heard::Connected(mine))
     }
 
     fn hear(&mut self, to: usize, from: usize, heard: Heard) -> Result<(), String> {
