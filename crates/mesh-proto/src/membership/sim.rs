@@ -9,6 +9,7 @@ mod chaos;
 mod cluster;
 pub mod figures;
 mod ledger;
+mod naming;
 mod network;
 mod scenario;
 

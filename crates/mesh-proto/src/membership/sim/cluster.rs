@@ -2,11 +2,11 @@
 
 use super::{
     ledger::Ledger,
+    naming::{addr, boot, id, index, node_at},
     network::{Conditions, Network},
     scenario::Operation,
 };
 use crate::{
-    Boot, MemberState, NodeId,
     codec::encode_frame,
     membership::{Action, Change, Membership, MembershipConfig, Own, Peer, Profile, Sync, random::Seeded},
 };
@@ -182,18 +182,23 @@ impl Cluster {
 
     fn start(&mut self, node: usize) -> Result<(), String> {
         self.kill(node);
-        let boot = self.nodes[node].boot + 1;
+        let number = self.nodes[node].boot + 1;
         let own = Own {
             node: id(node),
-            boot: Boot(boot),
+            boot: boot(number),
             addr: addr(node),
             profile: Profile { name: format!("n{node}"), ..Profile::default() },
         };
-        let seed = self.seed ^ (u64::try_from(node).unwrap_or(0) << 32) ^ boot;
+        let seed = self.seed ^ (u64::try_from(node).unwrap_or(0) << 32) ^ number;
         let machine =
             Membership::new(self.config.clone(), own, seed, self.now).map_err(|error| error.to_string())?;
-        self.nodes[node] =
-            Node { machine: Some(machine), boot, wake_at: None, waiting: None, ledger: Ledger::default() };
+        self.nodes[node] = Node {
+            machine: Some(machine),
+            boot: number,
+            wake_at: None,
+            waiting: None,
+            ledger: Ledger::default(),
+        };
         self.with(node, |machine, now| machine.advance(now))
     }
 
@@ -332,7 +337,7 @@ impl Cluster {
                 self.carry(from, index(to), Some(delay), Heard::Sync(message));
             }
             Action::Dial { addr, .. } => {
-                let to = addr.strip_prefix('n').and_then(|number| number.parse().ok()).unwrap_or(from);
+                let to = node_at(&addr).unwrap_or(from);
                 let at = self.now + self.network.delay_in_order() * 3;
                 self.plan(at, Event::Meet { from, to, dialled: addr });
             }
@@ -361,18 +366,6 @@ impl Cluster {
         self.queue.push(Reverse((at, self.next_event)));
         self.next_event += 1;
     }
-}
-
-fn id(node: usize) -> NodeId {
-    NodeId(u128::try_from(node).unwrap_or(0) + 1)
-}
-
-fn index(id: NodeId) -> usize {
-    usize::try_from(id.0 - 1).unwrap_or(usize::MAX)
-}
-
-fn addr(node: usize) -> Arc<str> {
-    format!("n{node}").into()
 }
 
 impl std::fmt::Debug for Cluster {

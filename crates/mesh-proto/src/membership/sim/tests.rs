@@ -1,6 +1,7 @@
 use super::*;
+use crate::MemberState;
 use crate::membership::{Load, MembershipConfig, Reason, sim::figures};
-use crate::{Boot, MemberState, NodeId};
+use naming::{boot, id};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -63,13 +64,13 @@ fn a_fast_restart_is_the_death_of_the_old_boot_and_then_another_life() {
         for observer in 0..4 {
             let told: Vec<_> = changes
                 .iter()
-                .filter(|(_, node, change)| *node == observer && change.node == NodeId(5))
+                .filter(|(_, node, change)| *node == observer && change.node == id(4))
                 .filter(|(_, _, change)| change.reason != Reason::Unanswered)
                 .map(|(_, _, change)| (change.boot, change.state, change.reason))
                 .collect();
             let wanted = [
-                (Boot(1), MemberState::Down, Reason::Restarted),
-                (Boot(2), MemberState::Alive, Reason::Joined),
+                (boot(1), MemberState::Down, Reason::Restarted),
+                (boot(2), MemberState::Alive, Reason::Joined),
             ];
             assert_eq!(told, wanted, "node {observer} with seed {seed}");
         }
@@ -84,7 +85,7 @@ fn a_goodbye_is_no_death() {
         cluster.run(&[Operation::Leave(2)]).unwrap();
         cluster.until_agreed(SECOND * 10).unwrap();
         for (_, observer, change) in cluster.take_changes() {
-            let about_it = change.node == NodeId(3);
+            let about_it = change.node == id(2);
             assert!(
                 !about_it || change.reason == Reason::Goodbye,
                 "node {observer} told {change:?} with seed {seed}"

@@ -1,7 +1,7 @@
 //! How connections are made, and how they end.
 
 use super::{Cluster, Event, Heard, IDLE, addr, id};
-use crate::{Boot, membership::Peer};
+use crate::membership::Peer;
 use std::{sync::Arc, time::Duration};
 
 impl Cluster {
@@ -46,7 +46,7 @@ impl Cluster {
         }
         let peer = |node: usize, boot: u64| Peer {
             node: id(node),
-            boot: Boot(boot),
+            boot: super::boot(boot),
             addr: addr(node),
             dialled: None,
         };

@@ -1,7 +1,7 @@
 //! Whether what nodes see is so.
 
 use super::{Cluster, id};
-use crate::{Boot, MemberState};
+use crate::MemberState;
 use std::time::Duration;
 
 impl Cluster {
@@ -35,7 +35,7 @@ impl Cluster {
                 let seen = machine
                     .member(id(*other))
                     .map(|seen| (seen.state(), seen.boot(), seen.profile().is_some()));
-                let truth = (MemberState::Alive, Boot(self.nodes[*other].boot), true);
+                let truth = (MemberState::Alive, super::boot(self.nodes[*other].boot), true);
                 (seen != Some(truth)).then(|| format!("node {node} sees node {other} as {seen:?}"))
             })
         })
