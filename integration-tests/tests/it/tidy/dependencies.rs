@@ -26,9 +26,13 @@ fn licence_problems(deny: &Table, packages: &[Package]) -> Vec<String> {
     let allowed: Vec<&str> = rows(deny, "licenses", "allow").iter().filter_map(Value::as_str).collect();
     // What one crate alone may be under.
     let excused = |package: &Package, wanted: &str| {
-        rows(deny, "licenses", "exceptions").iter().filter(|row| word(row, "crate") == package.name).any(|row| {
-            row.get("allow").and_then(Value::as_array).is_some_and(|allow| allow.contains(&Value::from(wanted)))
-        })
+        rows(deny, "licenses", "exceptions").iter().filter(|row| word(row, "crate") == package.name).any(
+            |row| {
+                row.get("allow")
+                    .and_then(Value::as_array)
+                    .is_some_and(|allow| allow.contains(&Value::from(wanted)))
+            },
+        )
     };
     let refused = |package: &&Package| {
         let is_allowed = |wanted: &LicenseReq| {

@@ -273,7 +273,10 @@ impl Cluster {
             }
             Event::Meet { from, to, dialled } => self.meet(from, to, &dialled),
             Event::GiveUp { one, other, epoch } => {
-                let is_silent = !self.answers(one, other) || !self.answers(other, one);
+                // The run of before answers no more, however soon the next one came.
+                let is_silent = !self.network.is_connected(one, other)
+                    || !self.answers(one, other)
+                    || !self.answers(other, one);
                 if is_silent { self.end(one, other, epoch).and(self.end(other, one, epoch)) } else { Ok(()) }
             }
         }
