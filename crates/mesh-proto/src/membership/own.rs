@@ -10,7 +10,7 @@ pub struct Own {
     /// The node, by its own certificate.
     pub node: NodeId,
     /// This run of its process: larger than that of any run before, or others will not believe in this one
-    /// ([`Action::Superseded`]).
+    /// ([`super::Action::Superseded`]).
     pub boot: Boot,
     /// What others are to dial: `HOST:PORT`, at most 259 bytes.
     pub addr: Arc<str>,
