@@ -12,8 +12,8 @@ const MIB: u32 = 1024 * KIB;
 /// default. Worst-case memory of one connection, at a peer that does its worst:
 ///
 /// ```text
-/// receive = min(connection_window, uni_streams_max * stream_window)
-/// send    = send_window
+/// receive = min(connection_window, uni_streams_max * stream_window) + 64 KiB of datagrams
+/// send    = send_window + 64 KiB of datagrams
 /// ```
 ///
 /// which is 16 MiB + 8 MiB with [`lan`](Self::lan). An endpoint adds `2 * socket_buffer_bytes` in the kernel, about

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use quinn::VarInt;
 use tokio::time::timeout;
 
@@ -136,6 +137,31 @@ impl Connection {
             Link::Memory(end) => RecvKind::Memory(end.accept_uni().await?),
         };
         Ok(RecvHalf::new(kind))
+    }
+
+    /// Sends a datagram, unordered and perhaps lost. One that does not fit the path, or for which there is no room now, is dropped.
+    ///
+    /// 1,150 bytes fit every path.
+    pub fn send_datagram(&self, bytes: Bytes) {
+        match &self.shared.link {
+            // Whoever sends datagrams expects loss.
+            Link::Quic(connection) => drop(connection.send_datagram(bytes)),
+            Link::Memory(end) => end.send_datagram(bytes),
+        }
+    }
+
+    /// Waits for the next datagram.
+    ///
+    /// # Errors
+    /// The reason why the connection is over.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no datagram is lost.
+    pub async fn read_datagram(&self) -> Result<Bytes, CloseReason> {
+        match &self.shared.link {
+            Link::Quic(connection) => connection.read_datagram().await.map_err(close_reason),
+            Link::Memory(end) => end.read_datagram().await,
+        }
     }
 
     /// Closes the connection at once; unread and unsent bytes of both directions are lost.

@@ -72,12 +72,12 @@ pub struct NodeSettings {
     #[serde(with = "units::duration")]
     #[schemars(with = "String")]
     pub drain_timeout: Duration,
-    /// How long the others look for a node that they have lost before they take it for dead; 500 ms to 10 min. A node
-    /// that falls silent is lost after transport.idle_timeout, so with the defaults it is down after about 6 s: 2 s of
-    /// silence and 4 s of search. Shorter finds deaths sooner, and takes a paused process for a dead one more often.
-    #[serde(with = "units::duration")]
-    #[schemars(with = "String")]
-    pub down_after: Duration,
+    /// How long a member that answers neither this node nor those that were asked to reach it may contradict before it is
+    /// taken for dead; 2 s (lan) or 12 s (wan) to 10 min. Default: 6 s (lan), 20 s (wan). It has to be longer than a
+    /// process may pause. With the defaults of lan, all know of a death in 7 to 10 s.
+    #[serde(with = "units::duration_or_default")]
+    #[schemars(with = "Option<String>", example = &"6s")]
+    pub down_after: Option<Duration>,
     /// What this node offers, for placement: at most 16 labels of 1 KiB together. Keys are made of a-z, 0-9, ., _ and -;
     /// a key has at most 128 bytes, and so has a value.
     pub labels: BTreeMap<String, String>,
@@ -101,7 +101,7 @@ impl Default for NodeSettings {
             log: None,
             join_timeout: node.join_timeout,
             drain_timeout: node.drain_timeout,
-            down_after: node.down_after,
+            down_after: None,
             labels: BTreeMap::new(),
             transport: TransportSettings::default(),
             agents: Vec::new(),
@@ -112,6 +112,16 @@ impl Default for NodeSettings {
 const LABEL_BYTES_MAX: usize = 128;
 
 impl NodeSettings {
+    /// What they come to for SWIM, but for the seeds.
+    #[must_use]
+    pub fn membership(&self) -> mesh::MembershipConfig {
+        let base = match self.transport.profile {
+            Profile::Lan => mesh::MembershipConfig::lan(),
+            Profile::Wan => mesh::MembershipConfig::wan(),
+        };
+        mesh::MembershipConfig { suspicion: self.down_after.unwrap_or(base.suspicion), ..base }
+    }
+
     /// Every setting that cannot be used, with its key path.
     #[must_use]
     pub fn validate(&self) -> Vec<Problem> {
@@ -144,13 +154,18 @@ impl NodeSettings {
         for (key, value, min, max) in [
             ("join_timeout", self.join_timeout, Duration::from_millis(100), Duration::from_secs(600)),
             ("drain_timeout", self.drain_timeout, Duration::ZERO, Duration::from_secs(3600)),
-            ("down_after", self.down_after, Duration::from_millis(500), Duration::from_secs(600)),
         ] {
             if value < min || value > max {
                 problem(key.to_owned(), format!("{value:?} is not within {min:?} to {max:?}"));
             }
         }
         problems.extend(label_problems("labels", &self.labels));
+        let membership = self.membership();
+        let (least, most) = (membership.probe_period * 4, Duration::from_secs(600));
+        if membership.suspicion < least || membership.suspicion > most {
+            let message = format!("{:?} is not within {least:?} to {most:?}", membership.suspicion);
+            problems.push(Problem::new("down_after", message));
+        }
         problems.extend(self.transport.validate());
         problems.extend(agent::problems(&self.agents));
         problems

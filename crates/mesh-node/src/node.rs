@@ -234,9 +234,8 @@ impl Node {
         state: &NodeState,
         runtimes: &Runtimes,
     ) -> Result<mesh::Node, StartNodeError> {
-        let NodeSettings {
-            advertise, join, labels, transport, join_timeout, drain_timeout, down_after, ..
-        } = &self.settings;
+        let NodeSettings { advertise, join, labels, transport, join_timeout, drain_timeout, .. } =
+            &self.settings;
         let config = NodeConfig {
             listen,
             advertise: advertise.clone(),
@@ -245,7 +244,7 @@ impl Node {
             transport: transport.config(),
             join_timeout: *join_timeout,
             drain_timeout: *drain_timeout,
-            down_after: *down_after,
+            membership: self.settings.membership(),
         };
         let builder = mesh::Node::builder(config);
         let builder = self.registrations.iter().fold(builder, |builder, register| register(builder));

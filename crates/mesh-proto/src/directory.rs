@@ -23,9 +23,10 @@ pub struct Entry {
 /// let entry = |since_ms| Entry { name: "echo".into(), serial: 1, since_ms };
 /// directory.publish(NodeId(2), Boot(1), entry(20));
 /// directory.publish(NodeId(1), Boot(1), entry(10));
-/// assert_eq!(directory.owner("echo"), Some(NodeId(1)));
-/// directory.forget(NodeId(1));
-/// assert_eq!(directory.owner("echo"), Some(NodeId(2)));
+/// assert_eq!(directory.owner("echo", |_| true), Some(NodeId(1)));
+/// assert_eq!(directory.owner("echo", |node| node != NodeId(1)), Some(NodeId(2)), "the older owner is away");
+/// directory.forget(NodeId(1), Boot(1));
+/// assert_eq!(directory.owner("echo", |_| true), Some(NodeId(2)));
 /// ```
 #[derive(Debug, Clone, Default)]
 pub struct Directory {
@@ -48,19 +49,21 @@ impl Directory {
         }
     }
 
-    /// Strikes out every name of `node`: it died, left, or came back as another boot.
-    pub fn forget(&mut self, node: NodeId) {
+    /// Strikes out every name that `node` has published in the run `boot` or before: that run is over.
+    pub fn forget(&mut self, node: NodeId, boot: Boot) {
         self.by_name.retain(|_, owners| {
-            owners.remove(&node);
+            if owners.get(&node).is_some_and(|(of, _)| *of <= boot) {
+                owners.remove(&node);
+            }
             !owners.is_empty()
         });
     }
 
-    /// The node that owns `name`: of several, the one that published first, then the smaller id.
+    /// The node that owns `name`: of those that take part, the one that published first, then the smaller id.
     #[must_use]
-    pub fn owner(&self, name: &str) -> Option<NodeId> {
-        let owners = self.by_name.get(name)?;
-        owners.iter().min_by_key(|(node, (_, entry))| (entry.since_ms, **node)).map(|(node, _)| *node)
+    pub fn owner(&self, name: &str, takes_part: impl Fn(NodeId) -> bool) -> Option<NodeId> {
+        let owners = self.by_name.get(name)?.iter().filter(|(node, _)| takes_part(**node));
+        owners.min_by_key(|(node, (_, entry))| (entry.since_ms, **node)).map(|(node, _)| *node)
     }
 
     /// Every entry of `node`.
@@ -68,8 +71,8 @@ impl Directory {
         self.by_name.values().filter_map(move |owners| owners.get(&node).map(|(_, entry)| entry))
     }
 
-    /// Every name with its owner, in order of the names.
-    pub fn names(&self) -> impl Iterator<Item = (&str, NodeId)> {
-        self.by_name.keys().filter_map(|name| Some((name.as_str(), self.owner(name)?)))
+    /// Every name with its owner among those that take part, in order of the names.
+    pub fn names(&self, takes_part: impl Fn(NodeId) -> bool) -> impl Iterator<Item = (&str, NodeId)> {
+        self.by_name.keys().filter_map(move |name| Some((name.as_str(), self.owner(name, &takes_part)?)))
     }
 }

@@ -10,7 +10,7 @@
 //! of replies, and a stream for each large body ([`frame`]). How much may flow is decided by
 //! [`credit`]: nobody sends a message for which the receiver has not set room aside.
 //!
-//! Who is in the mesh is decided by [`membership`], SWIM as a state machine; [`Roster`] is its plainer elder.
+//! Who is in the mesh is decided by [`membership`], SWIM as a state machine.
 //!
 //! This crate never asks the time, opens no socket, spawns nothing, and knows no actor: it can be
 //! tested with values alone.
@@ -23,7 +23,6 @@ pub mod frame;
 mod id;
 pub mod membership;
 mod path;
-mod roster;
 
 pub use codec::{
     DECODE_BYTES_MAX, DecodeError, EncodeError, decode_frame, decode_payload, encode_frame, encode_payload,
@@ -32,5 +31,5 @@ pub use codec::{
 pub use directory::{Directory, Entry};
 pub use failure::{Failure, Json, Retry};
 pub use id::{ActorId, Boot, NodeId};
+pub use membership::MemberState;
 pub use path::{ActorPath, InvalidKind, InvalidPath, Kind, check_name};
-pub use roster::{Member, MemberState, Roster};

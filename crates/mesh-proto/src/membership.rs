@@ -23,6 +23,8 @@
 //! - **A process that stood still** does not accuse those that it did not hear: its suspicions are put off by as long
 //!   (after Lifeguard, Dadgar, Phillips, Currey, 2018, §IV).
 //!
+//! Published names are not its business: their owner tells them, and they count while it takes part ([`Directory`](crate::Directory)).
+//!
 //! What a peer says of itself is held against its certificate; what it says of others is believed, as SWIM must: every
 //! holder of a node's certificate is trusted that far. No bytes can panic, and memory is bounded by `members_max`.
 //!
@@ -79,21 +81,6 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! # From [`Roster`](crate::Roster)
-//!
-//! | there | here |
-//! |---|---|
-//! | `Member.id`, `addr`, `boot`, `state` | [`Member::node`], [`Member::addr`], [`Member::boot`], [`Member::state`] |
-//! | `Member.name`, `labels`, `actors` | [`Member::profile`], which may come a moment after the member |
-//! | `Member.incarnation`, `renew` | within foca; [`Membership::set_labels`], [`Membership::set_load`] |
-//! | `merge(rows)` with `Control::Members` | [`Membership::datagram`], [`Membership::sync`] |
-//! | `mark(Suspect)` on a lost connection | [`Membership::disconnected`], which changes no state: SWIM finds out |
-//! | `mark(Down)` after `down_after` | [`Change`] with `Down`, once for each boot; forget its names then |
-//! | `mark(Left)`, `Control::Leaving` | [`Membership::leave`]; `Leaving` goes on to mean "stops taking work" |
-//! | `by_name(name)` | [`Membership::by_name`] |
-//! | the own row among `rows()` | not among [`Membership::members`]; [`Membership::own`] |
-//! | published names (`Directory`) | unchanged: told by their owner, gone with its boot |
-//!
 //! This module does not decide which of two connections is kept, resolves no name, and knows no actor.
 
 mod action;
@@ -111,6 +98,7 @@ mod random;
 mod seek;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
+mod state;
 mod sync;
 mod table;
 mod timers;
@@ -123,6 +111,7 @@ pub use links::Peer;
 pub use own::{MembershipError, Own};
 pub use packet::DATAGRAM_BYTES_MAX;
 pub use profile::{LABEL_BYTES_MAX, LABELS_MAX, Load, Profile, ProfileError};
+pub use state::MemberState;
 pub use sync::{Sync, SyncError};
 pub use table::Member;
 
@@ -250,8 +239,12 @@ impl Membership {
         self.wake(now);
         self.links.disconnect(node);
         self.asked.forget(node);
-        let is_wanted = self.table.get(node).is_some_and(Member::is_active) && !self.has_left();
-        if is_wanted && self.links.want(node) && !self.outside.timers.is_set(&Due::Dial) {
+        let state = self.table.get(node).map(Member::state);
+        let is_wanted = state.is_some_and(|state| state != MemberState::Left) && !self.has_left();
+        if is_wanted
+            && self.links.want(node, state == Some(MemberState::Down))
+            && !self.outside.timers.is_set(&Due::Dial)
+        {
             self.outside.timers.set(Due::Dial, now);
         }
     }

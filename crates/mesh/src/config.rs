@@ -1,6 +1,7 @@
 //! Settings of a node and of a client.
 
 use mesh_net::TransportConfig;
+use mesh_proto::membership::MembershipConfig;
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 /// The most labels of a node. Every member keeps those of every other, and tells them on.
@@ -27,9 +28,8 @@ pub struct NodeConfig {
     pub join_timeout: Duration,
     /// How long a leaving node lets its actors finish their mailboxes: default 30 s.
     pub drain_timeout: Duration,
-    /// How long a lost member is looked for before it is taken for dead: default 4 s, at least 500 ms. One that falls
-    /// silent is lost after [`TransportConfig::idle_timeout`]; the two add up.
-    pub down_after: Duration,
+    /// Settings of SWIM, but for the seeds, which are those above. Default [`MembershipConfig::lan`].
+    pub membership: MembershipConfig,
 }
 
 impl Default for NodeConfig {
@@ -42,7 +42,7 @@ impl Default for NodeConfig {
             transport: TransportConfig::lan(),
             join_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(30),
-            down_after: Duration::from_secs(4),
+            membership: MembershipConfig::lan(),
         }
     }
 }
@@ -60,8 +60,8 @@ impl NodeConfig {
         if self.join_timeout < Duration::from_millis(100) {
             problems.push(too_short("join_timeout", Duration::from_millis(100)));
         }
-        if self.down_after < Duration::from_millis(500) {
-            problems.push(too_short("down_after", Duration::from_millis(500)));
+        if let Err(error) = self.membership.validate() {
+            problems.extend(error.problems.iter().map(|one| format!("membership.{one}")));
         }
         let label_bytes: usize = self.labels.iter().map(|(key, value)| key.len() + value.len()).sum();
         if self.labels.len() > LABELS_MAX || label_bytes > LABELS_BYTES_MAX {

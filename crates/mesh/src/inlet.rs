@@ -273,18 +273,23 @@ impl Inlet {
             };
             match Arc::clone(&self.port).reserve(short).await {
                 Ok(reserved) => self.grant(reserved, short),
-                Err(error @ AskError::MailboxFull { .. }) => return self.reject(&error),
+                Err(error @ AskError::MailboxFull { .. }) => return self.reject(error),
                 Err(_) => return, // the port is closing; `close` tells the peer
             }
         }
     }
 
     /// The mailbox rejects what it has no room for: so the peer's waiting senders are told.
-    fn reject(&self, error: &AskError) {
+    fn reject(&self, mut error: AskError) {
         let mut state = self.state.lock();
         state.is_reserving = false;
         state.wanted = None;
-        let failure = failure_of(error, self.session.here());
+        if let AskError::MailboxFull { len, capacity, .. } = &mut error {
+            // What is on its way here has its place as well.
+            let lent = u32::try_from(state.credit.outstanding().messages).unwrap_or(u32::MAX);
+            *len = len.saturating_add(lent).min(*capacity);
+        }
+        let failure = failure_of(&error, self.session.here());
         self.session.control(&Control::Full { channel: self.number, failure });
     }
 

@@ -65,4 +65,5 @@ pub use mesh_net::{
     Authority, BindError, ConnectError, Endpoint, Identity, IdentityError, IdentityPem, MemoryNetwork,
     PeerIdentity, Role, TransportConfig,
 };
+pub use mesh_proto::membership::MembershipConfig;
 pub use mesh_proto::{ActorPath, Failure, InvalidPath, Json, Retry};

@@ -229,7 +229,7 @@ impl Mesh {
         let since_ms = u64::try_from(since_ms).unwrap_or(u64::MAX);
         if let Some(membership) = self.shared.membership() {
             let entry = Entry { name: name.to_owned(), serial: actor.serial(), since_ms };
-            membership.publish(entry, self.shared.system.len());
+            membership.publish(entry, self.shared.load());
         }
         let (shared, name) = (Arc::clone(&self.shared), name.to_owned());
         self.shared.reclaimer.watch(&port);
@@ -277,15 +277,7 @@ impl Mesh {
     #[must_use]
     pub fn members(&self) -> Vec<MemberInfo> {
         let Some(membership) = self.shared.membership() else { return Vec::new() };
-        let info = |member: mesh_proto::Member| MemberInfo {
-            name: member.name,
-            id: member.id.to_string(),
-            state: member.state.as_str(),
-            addr: member.addr,
-            labels: member.labels.into_iter().collect(),
-            actors: member.actors,
-        };
-        membership.members().into_iter().map(info).collect()
+        membership.members()
     }
 
     fn node_actor<M: WireMessage>(&self, node: &str) -> Result<Recipient<M>, AskError> {

@@ -222,7 +222,8 @@ impl NodeBuilder {
         };
         let network = runtimes.network.clone();
         let loss_probe = self.config.transport.loss_probe;
-        let membership = Membership::new(me.clone(), endpoint, self.config);
+        let membership = Membership::new(me.clone(), endpoint, self.config)
+            .map_err(|error| StartNodeError::Config { problems: vec![error.to_string()] })?;
         let shared = Arc::new(Shared {
             me,
             network: network.clone(),
@@ -253,7 +254,8 @@ impl NodeBuilder {
             let joined = membership::join(&shared, membership).await;
             joined.map_err(|failures| StartNodeError::Join { failures })?;
         }
-        shared.tasks.spawn(membership::keep(Arc::clone(&shared)));
+        // Only now: SWIM dials the seeds too.
+        shared.tasks.spawn(membership::drive(Arc::clone(&shared)));
         Ok(node)
     }
 }

@@ -64,6 +64,8 @@ pub(crate) struct Peer {
     pub(crate) name: Arc<str>,
     pub(crate) role: Role,
     pub(crate) boot: Boot,
+    /// Where it accepts connections; empty for a client.
+    pub(crate) listens: Arc<str>,
 }
 
 /// One connection with its streams.
@@ -111,6 +113,11 @@ impl Session {
         self.is_dialled
     }
 
+    /// Where the peer accepts connections, as it says.
+    pub(crate) fn listens(&self) -> &str {
+        &self.peer.listens
+    }
+
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed.load(Ordering::Acquire)
     }
@@ -132,6 +139,11 @@ impl Session {
         if waiting.is_ok_and(|bytes| bytes > CONTROL_OUTBOX_BYTES) {
             self.violation("reads no control frames");
         }
+    }
+
+    /// Sends a datagram, which may be lost.
+    pub(crate) fn datagram(&self, bytes: Bytes) {
+        self.connection.send_datagram(bytes);
     }
 
     /// Starts a task that ends with this session.

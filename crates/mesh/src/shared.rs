@@ -5,7 +5,7 @@ use crate::{
     session::Session, stream_out::StreamOut, tasks::Tasks,
 };
 use mesh_actor::{AskError, ExitReason, System};
-use mesh_proto::{ActorId, ActorPath, Boot, InvalidPath, NodeId};
+use mesh_proto::{ActorId, ActorPath, Boot, InvalidPath, NodeId, membership::Load};
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -131,6 +131,13 @@ impl Shared {
         port.map(Place::Here).ok_or_else(|| no_such_actor(&format!("{}/{name}", self.me.name)))
     }
 
+    /// How busy this node is.
+    pub(crate) fn load(&self) -> Load {
+        let actors = self.system.list();
+        let queued = actors.iter().map(|actor| u64::from(actor.len)).sum();
+        Load { actors: actors.len() as u64, queued }
+    }
+
     /// The path with its node, for errors and logs.
     pub(crate) fn full_path(&self, path: &str) -> String {
         if path.contains('/') { path.to_owned() } else { format!("{}/{path}", self.me.name) }
@@ -150,7 +157,7 @@ impl Shared {
             ports.remove(name);
         }
         if let Some(membership) = self.membership() {
-            membership.withdraw(name, self.system.len());
+            membership.withdraw(name, self.load());
         }
         port.close(&ended(&format!("{}/{name}", self.me.name), &self.me.name, exit));
     }

@@ -4,9 +4,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Poll;
 
+use bytes::Bytes;
+
 use super::link::{Link, Pipe, Side};
 use super::pipe::{PipeReader, PipeWriter};
 use crate::close::{CloseCode, CloseReason};
+
+/// Datagrams that wait at one end; as with QUIC, further ones are lost.
+const DATAGRAMS_MAX: usize = 64;
 
 /// One end of a link. Clones are handles; the drop of the last one closes the connection, as with QUIC.
 #[derive(Clone)]
@@ -59,6 +64,32 @@ impl MemoryEnd {
             }
         });
         Ok(PipeReader::new(self.handle.clone(), accepted.await?))
+    }
+
+    /// Drops the datagram while the link is cut, and when too many wait.
+    pub(crate) fn send_datagram(&self, bytes: Bytes) {
+        let Handle { link, side, .. } = &*self.handle;
+        link.update(|state| {
+            if !state.is_cut() && state.end(*side).closed.is_none() {
+                let waiting = &mut state.end(side.other()).datagrams;
+                if waiting.len() < DATAGRAMS_MAX {
+                    waiting.push_back(bytes);
+                }
+            }
+        });
+    }
+
+    pub(crate) async fn read_datagram(&self) -> Result<Bytes, CloseReason> {
+        let Handle { link, side, .. } = &*self.handle;
+        let read = link.until(|state| {
+            let end = state.end(*side);
+            match (&end.closed, end.datagrams.pop_front()) {
+                (Some(reason), _) => Poll::Ready(Err(reason.clone())),
+                (None, Some(bytes)) => Poll::Ready(Ok(bytes)),
+                (None, None) => Poll::Pending,
+            }
+        });
+        read.await
     }
 
     pub(crate) fn close(&self, code: CloseCode, reason: &str) {

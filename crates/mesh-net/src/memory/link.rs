@@ -54,6 +54,8 @@ pub(super) struct EndState {
     pub(super) unread: usize,
     /// Streams that the other end opened and used, to be accepted here.
     pub(super) arrived: VecDeque<u64>,
+    /// Datagrams that the other end sent, to be read here.
+    pub(super) datagrams: VecDeque<Bytes>,
 }
 
 /// One stream, from its writer to its reader.

@@ -17,6 +17,8 @@ use crate::identity::Identity;
 const ETHERNET_PAYLOAD: u16 = 1472;
 /// Out-of-order bytes of a handshake that are kept: several times a handshake of ours.
 const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
+/// Datagrams that wait, each way: beyond it the oldest are dropped.
+const DATAGRAM_BUFFER_BYTES: usize = 64 * 1024;
 const RESET_LABEL: &[u8] = b"mesh/1 stateless reset";
 const CONNECTION_ID_LABEL: &[u8] = b"mesh/1 connection id";
 
@@ -35,8 +37,8 @@ pub(super) fn transport(config: &TransportConfig) -> quinn::TransportConfig {
         .max_concurrent_uni_streams(VarInt::from(u32::from(config.uni_streams_max)))
         .max_concurrent_bidi_streams(VarInt::from(0u32))
         .crypto_buffer_size(HANDSHAKE_BYTES_MAX)
-        .datagram_receive_buffer_size(None)
-        .datagram_send_buffer_size(0)
+        .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER_BYTES))
+        .datagram_send_buffer_size(DATAGRAM_BUFFER_BYTES)
         .initial_mtu(config.mtu_initial)
         .mtu_discovery_config(Some(discovery))
         .enable_segmentation_offload(config.segmentation_offload)

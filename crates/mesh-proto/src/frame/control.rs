@@ -1,6 +1,6 @@
 //! Frames of the control stream.
 
-use crate::{ActorId, Boot, Entry, Failure, Member, credit::Weight};
+use crate::{ActorId, Boot, Entry, Failure, credit::Weight, membership};
 use bincode::{Decode, Encode};
 
 /// First frame each way. Nothing else is sent, nor believed, before it.
@@ -109,8 +109,8 @@ pub enum Control {
         /// The sum of all grants, in items and bytes.
         granted: Weight,
     },
-    /// Members as the sender knows them: all at first, then those that changed.
-    Members(Vec<Member>),
+    /// Push/pull of members.
+    Sync(membership::Sync),
     /// Published names of the sender: all at first, then those that came.
     Published(Vec<Entry>),
     /// Published names of the sender that went.

@@ -1,9 +1,12 @@
 use super::*;
 use crate::{
-    ActorId, Boot, Directory, Entry, Failure, Json, Member, MemberState, NodeId, Retry, credit::Weight,
+    ActorId, Boot, Directory, Entry, Failure, Json, NodeId, Retry,
+    credit::Weight,
     decode_frame, encode_frame,
+    membership::{Action, Membership, MembershipConfig, Own, Peer, Profile, Sync},
 };
 use proptest::prelude::*;
+use std::time::Duration;
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
@@ -28,16 +31,6 @@ fn every_control_frame() -> Vec<Control> {
     let weight = Weight { messages: 4, bytes: 4096 };
     let actor = ActorId { node: NodeId(1), boot: Boot(2), serial: 3 };
     let entry = Entry { name: "echo".to_owned(), serial: 7, since_ms: 1000 };
-    let member = Member {
-        id: NodeId(9),
-        name: "beta".to_owned(),
-        addr: "127.0.0.1:7946".to_owned(),
-        boot: Boot(2),
-        incarnation: 1,
-        state: MemberState::Suspect,
-        labels: vec![("gpu".to_owned(), "true".to_owned())],
-        actors: 5,
-    };
     let kinds = vec![ChannelKind { name: "lab.echo.v1".to_owned(), streams: false }];
     vec![
         Control::Hello(Hello { boot: Boot(2), features: 0, listens: Some("127.0.0.1:7946".to_owned()) }),
@@ -59,12 +52,26 @@ fn every_control_frame() -> Vec<Control> {
         Control::Cancel { correlation: 300 },
         Control::Full { channel: 1, failure: failure() },
         Control::StreamGrant { correlation: 300, granted: weight },
-        Control::Members(vec![member]),
+        Control::Sync(first_sync()),
         Control::Published(vec![entry]),
         Control::Withdrawn(vec!["echo".to_owned()]),
         Control::Leaving,
         Control::Ping,
     ]
+}
+
+/// What a node sends first to one that it meets.
+fn first_sync() -> Sync {
+    let profile = Profile { name: "alpha".to_owned(), ..Profile::default() };
+    let own = Own { node: NodeId(1), boot: Boot(2), addr: "127.0.0.1:7946".into(), profile };
+    let mut alpha = Membership::new(MembershipConfig::lan(), own, 1, Duration::ZERO).unwrap();
+    let beta = Peer { node: NodeId(2), boot: Boot(3), addr: "127.0.0.1:7947".into(), dialled: None };
+    alpha.connected(&beta, Duration::ZERO);
+    let sync = std::iter::from_fn(|| alpha.poll()).find_map(|action| match action {
+        Action::Sync { message, .. } => Some(message),
+        _ => None,
+    });
+    sync.unwrap()
 }
 
 /// The bytes of version 1. A change here breaks every deployed node: it needs a new version instead.
@@ -146,8 +153,10 @@ fn a_name_of_a_dead_node_is_gone_with_it() {
     let mut directory = Directory::default();
     directory.publish(NodeId(1), Boot(1), Entry { name: "a".to_owned(), serial: 1, since_ms: 1 });
     directory.publish(NodeId(2), Boot(1), Entry { name: "b".to_owned(), serial: 1, since_ms: 1 });
-    directory.forget(NodeId(1));
-    assert_eq!(directory.names().collect::<Vec<_>>(), [("b", NodeId(2))]);
+    directory.forget(NodeId(1), Boot(0));
+    assert_eq!(directory.owner("a", |_| true), Some(NodeId(1)), "a run before is over for long");
+    directory.forget(NodeId(1), Boot(1));
+    assert_eq!(directory.names(|_| true).collect::<Vec<_>>(), [("b", NodeId(2))]);
 }
 
 proptest! {

@@ -38,9 +38,13 @@ pub struct MembershipConfig {
     pub sync_period: Duration,
     /// The same above 100 members. Default 30 s (WAN 60 s), 1 s to 1 h.
     pub sync_period_large: Duration,
-    /// How often members that should be connected and are not are dialled. Default 500 ms (WAN 3 s), 50 ms to 1 min. Of
+    /// How often members that should be connected and are not are dialled. Default 250 ms (WAN 1 s), 50 ms to 1 min. Of
     /// two nodes the larger id dials; the smaller joins in after two periods.
     pub dial_period: Duration,
+    /// How long a member that is down is dialled as often as one that takes part, by about 16 others. Default 10 min (WAN
+    /// 1 h), 1 s to 30 days. A partition that heals within it is whole again one `dial_period` later; afterwards one that is down is dialled
+    /// each `search_period`.
+    pub seek_for: Duration,
     /// How often the seeds that are not connected are dialled, and one member that is down. Default 5 s (WAN 15 s), 100 ms
     /// to 10 min. It bounds how long a partition outlasts its cause.
     pub search_period: Duration,
@@ -83,7 +87,8 @@ impl MembershipConfig {
             gossip_fanout: 3,
             sync_period: SECS(10),
             sync_period_large: SECS(30),
-            dial_period: MS(500),
+            dial_period: MS(250),
+            seek_for: SECS(600),
             search_period: SECS(5),
             profile_period: SECS(1),
             forget_after: SECS(60 * 60),
@@ -103,7 +108,8 @@ impl MembershipConfig {
             gossip_fanout: 4,
             sync_period: SECS(30),
             sync_period_large: SECS(60),
-            dial_period: SECS(3),
+            dial_period: SECS(1),
+            seek_for: SECS(60 * 60),
             search_period: SECS(15),
             profile_period: SECS(5),
             forget_after: SECS(24 * 60 * 60),
@@ -126,6 +132,7 @@ impl MembershipConfig {
             ("sync_period", self.sync_period, SECS(1), hour),
             ("sync_period_large", self.sync_period_large, SECS(1), hour),
             ("dial_period", self.dial_period, MS(50), SECS(60)),
+            ("seek_for", self.seek_for, SECS(1), hour * 24 * 30),
             ("search_period", self.search_period, MS(100), SECS(600)),
             ("profile_period", self.profile_period, MS(100), hour),
             ("forget_after", self.forget_after, SECS(60), hour * 24 * 30),

@@ -23,11 +23,23 @@ pub struct Peer {
 #[derive(Debug, Default)]
 pub(crate) struct Links {
     connected: BTreeMap<NodeId, Boot>,
-    /// Members that should be connected and are not, and for how many periods.
-    missing: BTreeMap<NodeId, u32>,
+    /// Members that should be connected and are not.
+    missing: BTreeMap<NodeId, Missing>,
     /// Which node each seed turned out to be.
     seeds: Vec<(Arc<str>, Option<NodeId>)>,
 }
+
+/// A member without a connection.
+#[derive(Debug, Default, Clone, Copy)]
+struct Missing {
+    /// For how many periods.
+    periods: u32,
+    /// Whether it is taken for dead, and looked for all the same.
+    is_down: bool,
+}
+
+/// A member that is down is dialled by about so many others in each period, however large the mesh: who finds it tells.
+const SEEKERS: usize = 16;
 
 impl Links {
     pub(crate) fn new(seeds: &[Arc<str>]) -> Self {
@@ -60,11 +72,11 @@ impl Links {
         self.connected.keys().copied()
     }
 
-    /// A member takes part, so it should be connected. Answers whether it is missing.
-    pub(crate) fn want(&mut self, node: NodeId) -> bool {
+    /// A member takes part, or was lost not long ago, so it should be connected. Answers whether it is missing.
+    pub(crate) fn want(&mut self, node: NodeId, is_down: bool) -> bool {
         let is_missing = !self.is_connected(node);
         if is_missing {
-            self.missing.entry(node).or_insert(0);
+            self.missing.entry(node).or_default().is_down = is_down;
         }
         is_missing
     }
@@ -77,11 +89,16 @@ impl Links {
         self.missing.is_empty()
     }
 
-    /// Whom to dial in this period: of two nodes the larger id dials, and after two periods both do.
-    pub(crate) fn due(&mut self, own: NodeId) -> Vec<NodeId> {
+    /// Whom to dial in this period: of two nodes the larger id dials, and after two periods both do. Those who are down
+    /// are dialled in turns with the other `active` members.
+    pub(crate) fn due(&mut self, own: NodeId, active: usize) -> Vec<NodeId> {
+        let turns = u32::try_from(active / SEEKERS).unwrap_or(u32::MAX).max(1);
+        let turn = u32::try_from(own.0 % u128::from(turns)).unwrap_or(0);
         let mut due: Vec<(u32, NodeId)> = Vec::new();
-        for (node, periods) in &mut self.missing {
-            if own > *node || *periods >= 2 {
+        for (node, Missing { periods, is_down }) in &mut self.missing {
+            let is_my_part = own > *node || *periods >= 2;
+            let is_my_turn = !*is_down || *periods % turns == turn;
+            if is_my_part && is_my_turn {
                 due.push((*periods, *node));
             }
             *periods = periods.saturating_add(1);

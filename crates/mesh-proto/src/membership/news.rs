@@ -11,7 +11,7 @@ use super::{
     timers::Due,
 };
 use crate::{MemberState, NodeId, codec::encode_frame};
-use bytes::BytesMut;
+
 use std::mem;
 
 impl Membership {
@@ -154,10 +154,12 @@ impl Membership {
     fn observe(&mut self, claim: Claim) {
         let node = claim.id.node;
         let changes = self.table.observe(claim, self.outside.now);
-        let is_active = self.table.get(node).is_some_and(super::Member::is_active);
-        if !is_active {
+        let state = self.table.get(node).map(super::Member::state);
+        if state.is_none_or(|state| state == MemberState::Left) {
             self.links.unwant(node);
-        } else if self.links.want(node) && !self.outside.timers.is_set(&Due::Dial) {
+        } else if self.links.want(node, state == Some(MemberState::Down))
+            && !self.outside.timers.is_set(&Due::Dial)
+        {
             self.outside.timers.set(Due::Dial, self.outside.now);
         }
         let is_accused = changes.iter().any(|change| change.state == MemberState::Suspect);
@@ -182,7 +184,7 @@ impl Membership {
             return;
         }
         let node = row.node;
-        let mut bytes = BytesMut::new();
+        let mut bytes = Vec::new();
         encode_frame(&row, &mut bytes);
         if self.table.describe(row) {
             self.outside.actions.push_back(Action::Profile { node });

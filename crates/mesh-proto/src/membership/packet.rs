@@ -10,7 +10,7 @@
 use super::{identity::Identity, profile::Row};
 use crate::codec::{DecodeError, decode_frame, decode_front, encode_frame};
 use bincode::{Decode, Encode};
-use bytes::{Buf, BufMut, BytesMut};
+use bytes::{Buf, BufMut};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering},
@@ -127,8 +127,8 @@ impl Packet {
     }
 
     /// The bytes that foca would have been given, had the sender told these claims only.
-    pub(crate) fn encode_with(&self, claims: &[Claim]) -> BytesMut {
-        let mut bytes = BytesMut::with_capacity(self.length);
+    pub(crate) fn encode_with(&self, claims: &[Claim]) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.length);
         encode_frame(&self.header, &mut bytes);
         if !claims.is_empty() {
             bytes.put_u16(u16::try_from(claims.len()).unwrap_or(u16::MAX));
@@ -177,13 +177,13 @@ impl OwnIncarnation {
 /// foca's view of the bytes above.
 #[derive(Debug, Default)]
 pub(crate) struct PacketCodec {
-    scratch: BytesMut,
+    scratch: Vec<u8>,
     own: OwnIncarnation,
 }
 
 impl PacketCodec {
     pub(crate) fn new(own: OwnIncarnation) -> Self {
-        Self { scratch: BytesMut::new(), own }
+        Self { scratch: Vec::new(), own }
     }
 
     fn write<T: Encode>(&mut self, value: &T, mut buffer: impl BufMut) -> Result<(), PacketError> {

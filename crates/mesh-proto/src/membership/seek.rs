@@ -46,7 +46,7 @@ impl Membership {
 
     /// Asks for a connection to each member that has none.
     pub(super) fn dial_missing(&mut self) {
-        for node in self.links.due(self.foca.identity().node) {
+        for node in self.links.due(self.foca.identity().node, self.table.active()) {
             self.dial(node);
         }
         if !self.links.is_complete() {
@@ -66,6 +66,9 @@ impl Membership {
         let now = self.outside.now;
         if let Some(until) = now.checked_sub(self.config.forget_after) {
             self.table.gone_since(until).into_iter().for_each(|node| self.forget(node));
+        }
+        if let Some(until) = now.checked_sub(self.config.seek_for) {
+            self.table.gone_since(until).into_iter().for_each(|node| self.links.unwant(node));
         }
         let seeds = self.links.lost_seeds(self.foca.identity().node);
         let dials = seeds.map(|addr| Action::Dial { node: None, addr: Arc::clone(addr) });

@@ -4,7 +4,6 @@ use super::{
     *,
 };
 use crate::{MemberState, codec::encode_frame, decode_frame};
-use bytes::BytesMut;
 use proptest::prelude::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -163,7 +162,7 @@ fn a_table_of_a_thousand_crosses_in_pages_that_fit_a_control_frame() {
             one.sync(NodeId(2), message, Duration::ZERO).unwrap();
         }
         for message in syncs(&mut one) {
-            let mut bytes = BytesMut::new();
+            let mut bytes = Vec::new();
             encode_frame(&message, &mut bytes);
             assert!(bytes.len() <= crate::frame::CONTROL_BYTES_MAX / 2, "{}", bytes.len());
             pages += usize::from(matches!(message.0, Message::Page { .. }));

@@ -2,7 +2,6 @@
 
 use super::{Membership, Profile, identity::Identity, timers::Due};
 use crate::{MemberState, codec::encode_frame};
-use bytes::BytesMut;
 use std::time::Duration;
 
 impl Membership {
@@ -39,7 +38,7 @@ impl Membership {
         self.told_at = self.outside.now;
         self.row.version += 1;
         self.row.profile = self.profile.clone();
-        let mut bytes = BytesMut::new();
+        let mut bytes = Vec::new();
         encode_frame(&self.row, &mut bytes);
         self.carry(&bytes);
     }

@@ -1,23 +1,21 @@
 //! Finding nodes, and finding them again.
 
-use super::{Membership, is_node};
+use super::{Membership, Wanted, is_node};
 use crate::{
     session::{HelloError, Session},
     shared::Shared,
 };
-use mesh_net::{ConnectError, Connection, Expect};
-use mesh_proto::{MemberState, NodeId};
-use std::{collections::HashSet, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::{
-    task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, sleep, timeout},
-};
+use mesh_net::{CloseCode, ConnectError, Connection, Expect};
+use mesh_proto::NodeId;
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::time::{sleep, timeout};
 
-/// The pause between two attempts to find a member: 250 ms. Attempts run beside each other.
-const REDIAL: Duration = Duration::from_millis(250);
+/// The pause between two rounds through the seeds.
+const PAUSE: Duration = Duration::from_millis(250);
 
-/// A member that is down is looked for once in this many rounds, for ever: partitions heal by themselves.
-const ROUNDS_FOR_THE_DOWN: u32 = 8;
+/// How long one attempt at a member may take, in first round-trip times: 500 ms with the LAN's, a handshake and two
+/// retransmissions.
+const ATTEMPT_RTTS: u32 = 10;
 
 /// Why one attempt at one seed failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,7 +82,7 @@ pub(crate) async fn join(
             if failures.iter().all(|(_, failure)| failure.is_final()) {
                 return false;
             }
-            sleep(REDIAL).await;
+            sleep(PAUSE).await;
         }
     };
     let joined = timeout(config.join_timeout, attempt).await;
@@ -104,11 +102,16 @@ async fn dial_seed(shared: &Arc<Shared>, membership: &Membership, seed: &str) ->
     let connection = connect(membership, seed, Expect::AnyNode).await?;
     if NodeId(connection.peer().id) == shared.me.id {
         // A node that is among its own seeds starts the mesh.
+        membership.met_itself(seed);
         return Ok(());
     }
+    let Some(_greeting) = Greeting::begin(membership, &connection) else {
+        membership.until_known(NodeId(connection.peer().id)).await;
+        return Ok(());
+    };
     let session = Session::establish(shared, connection, true).await;
     let session = session.map_err(|error| JoinFailure::Hello { error })?;
-    shared.admitted(&session);
+    shared.admitted(&session, Some(seed));
     let seed = session.peer().id;
     shared.watch(session);
     // Who has joined knows at least its seed, and whom that knows.
@@ -146,7 +149,7 @@ pub(crate) async fn accept(shared: Arc<Shared>) {
                 shared.tasks.spawn(async move {
                     match Session::establish(&greeting, connection, false).await {
                         Ok(session) => {
-                            greeting.admitted(&session);
+                            greeting.admitted(&session, None);
                             greeting.watch(session);
                         }
                         Err(error) => tracing::info!(%error, "peer said no hello"),
@@ -158,133 +161,85 @@ pub(crate) async fn accept(shared: Arc<Shared>) {
     }
 }
 
-/// Keeps a connection to every member, and declares dead whom it cannot find, until the node leaves.
-pub(crate) async fn keep(shared: Arc<Shared>) {
+/// Makes one attempt at an address.
+pub(super) async fn dial(shared: &Arc<Shared>, wanted: &Wanted) {
     let Some(membership) = shared.membership() else { return };
-    let mut dials: JoinSet<String> = JoinSet::new();
-    let mut dialling: HashSet<String> = HashSet::new();
-    let mut tick = interval(REDIAL);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut round = 0u32;
-    loop {
-        tokio::select! {
-            _ = tick.tick() => round = round.wrapping_add(1),
-            () = membership.changed.notified() => {}
-            Some(ended) = dials.join_next() => {
-                if let Ok(addr) = ended {
-                    dialling.remove(&addr);
-                }
-                continue;
-            }
-        }
-        membership.expire();
-        membership.count_actors(shared.system.len());
-        for (name, addr) in membership.wanted(round.is_multiple_of(ROUNDS_FOR_THE_DOWN)) {
-            if dialling.insert(addr.clone()) {
-                let shared = Arc::clone(&shared);
-                dials.spawn(async move {
-                    dial(&shared, &name, &addr).await;
-                    addr
-                });
-            }
-        }
-    }
-}
-
-async fn dial(shared: &Arc<Shared>, name: &str, addr: &str) {
-    let Some(membership) = shared.membership() else { return };
-    let expect = if name.is_empty() { Expect::AnyNode } else { Expect::Node(name) };
-    let connection = match connect(membership, addr, expect).await {
-        Ok(connection) => connection,
-        Err(error) => return tracing::debug!(peer = name, %addr, %error, "member does not answer"),
+    let name = wanted.node.map(|node| membership.known_name(node));
+    let expect = name.as_deref().map_or(Expect::AnyNode, Expect::Node);
+    let addr = &wanted.addr;
+    // Short, since another attempt is begun soon: what was lost on the way is not waited for.
+    let patience = membership.config.transport.initial_rtt * ATTEMPT_RTTS;
+    let connection = match timeout(patience, connect(membership, addr, expect)).await {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return tracing::debug!(peer = name, %addr, %error, "member does not answer"),
+        Err(_elapsed) => return tracing::debug!(peer = name, %addr, "member does not answer in time"),
     };
     if NodeId(connection.peer().id) == shared.me.id {
-        return;
+        return membership.met_itself(addr);
     }
+    let Some(_greeting) = Greeting::begin(membership, &connection) else { return };
     match Session::establish(shared, connection, true).await {
         Ok(session) => {
-            shared.admitted(&session);
+            shared.admitted(&session, Some(addr));
             shared.watch(session);
         }
         Err(error) => tracing::debug!(peer = name, %addr, %error, "member said no hello"),
     }
 }
 
+/// The one connection of ours to a node that is about to say hello.
+struct Greeting<'a> {
+    membership: &'a Membership,
+    node: NodeId,
+}
+
+impl<'a> Greeting<'a> {
+    /// `None` closes a connection that is one too many: attempts run beside each other, and another was faster.
+    fn begin(membership: &'a Membership, connection: &Connection) -> Option<Self> {
+        let node = NodeId(connection.peer().id);
+        let mut state = membership.state.lock();
+        if state.session(node).is_some() || !state.greeting.insert(node) {
+            connection.close(CloseCode::Duplicate, "another connection was faster");
+            return None;
+        }
+        Some(Self { membership, node })
+    }
+}
+
+impl Drop for Greeting<'_> {
+    fn drop(&mut self) {
+        self.membership.state.lock().greeting.remove(&self.node);
+    }
+}
+
 impl Membership {
-    /// Whom to dial now, as name and address; a seed has no name yet.
-    fn wanted(&self, is_round_for_the_down: bool) -> Vec<(String, String)> {
-        let state = self.state.lock();
-        if state.is_leaving {
-            return Vec::new();
-        }
-        let mut wanted = Vec::new();
-        for row in state.roster.rows() {
-            let is_ours = row.id == self.me.id || state.session(row.id).is_some();
-            // Of two nodes the larger dials; one that was lost is looked for by both.
-            let is_my_part = self.me.id > row.id || state.lost.contains_key(&row.id);
-            let is_due = match row.state {
-                MemberState::Alive | MemberState::Suspect => is_my_part,
-                MemberState::Down => is_round_for_the_down,
-                MemberState::Left => false,
-            };
-            if !is_ours && is_due {
-                wanted.push((row.name.clone(), row.addr.clone()));
-            }
-        }
-        if state.nodes.is_empty() && is_round_for_the_down {
-            wanted.extend(self.config.seeds.iter().map(|seed| (String::new(), seed.clone())));
-        }
-        wanted
+    fn known_name(&self, node: NodeId) -> String {
+        self.state.lock().name_of(node)
     }
 
-    /// Waits until a member is on the roster; the caller's deadline bounds the wait.
+    /// Waits until a member has told of itself, and with it of whom it knows; the caller's deadline bounds the wait.
     async fn until_known(&self, id: NodeId) {
         loop {
             let told = self.told.notified();
             tokio::pin!(told);
             told.as_mut().enable();
-            if self.state.lock().roster.get(id).is_some() {
+            if self.state.lock().swim.member(id).is_some_and(|member| member.profile().is_some()) {
                 return;
             }
             told.await;
-        }
-    }
-
-    /// Declares dead whom this node has looked for in vain.
-    fn expire(&self) {
-        let mut state = self.state.lock();
-        let now = Instant::now();
-        let overdue: Vec<_> = state
-            .lost
-            .iter()
-            .filter(|(_, (_, since))| now.duration_since(*since) >= self.config.down_after)
-            .map(|(id, (boot, _))| (*id, *boot))
-            .collect();
-        for (id, boot) in overdue {
-            state.lost.remove(&id);
-            if let Some(row) = state.roster.mark(id, boot, MemberState::Down) {
-                tracing::warn!(member = %row.name, "member is down");
-                state.directory.forget(id);
-                state.tell_nodes(&mesh_proto::frame::Control::Members(vec![row]));
-            }
-        }
-        drop(state);
-        self.told.notify_waiters();
-    }
-
-    fn count_actors(&self, actors: usize) {
-        let mut state = self.state.lock();
-        if state.roster.get(self.me.id).is_some_and(|own| own.actors != actors as u64) {
-            state.renew(actors);
         }
     }
 }
 
 impl Shared {
     /// A peer has said hello: it takes its place among the sessions.
-    pub(crate) fn admitted(&self, session: &Arc<Session>) {
-        if let Some(membership) = self.membership() {
-            if is_node(session) { membership.admit_node(session) } else { membership.admit_client(session) }
+    /// `dialled` is the address that led to it, if this side dialled.
+    pub(crate) fn admitted(&self, session: &Arc<Session>, dialled: Option<&str>) {
+        let Some(membership) = self.membership() else { return };
+        if is_node(session) {
+            membership.admit_node(session, dialled);
+        } else {
+            membership.admit_client(session);
         }
     }
 

@@ -2,10 +2,12 @@
 
 use super::Membership;
 use crate::{session::Session, shared::Shared};
+use bytes::Bytes;
 use mesh_net::CloseCode;
 use mesh_proto::{
-    Entry, Member, MemberState,
+    Entry,
     frame::{Control, ROWS_MAX},
+    membership::{DatagramError, Peer},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
@@ -18,7 +20,7 @@ impl Shared {
     pub(crate) fn on_news(&self, session: &Arc<Session>, frame: Control) {
         let Some(membership) = self.membership() else { return };
         match frame {
-            Control::Members(rows) => membership.on_members(session, rows),
+            Control::Sync(message) => membership.on_sync(session, message),
             Control::Published(entries) => membership.on_published(session, entries),
             Control::Withdrawn(names) => membership.on_withdrawn(session, &names),
             Control::Leaving => membership.on_leaving(session),
@@ -30,7 +32,7 @@ impl Shared {
 impl Membership {
     /// A node has said hello. Of two connections to one run of a node, the one that the larger id dialled is
     /// kept; both sides decide alike. The other one finishes what is in flight.
-    pub(super) fn admit_node(&self, session: &Arc<Session>) {
+    pub(super) fn admit_node(&self, session: &Arc<Session>, dialled: Option<&str>) {
         let mut state = self.state.lock();
         let peer = session.peer();
         let dialled_by_larger = |one: &Session| one.is_dialled() == (self.me.id > peer.id);
@@ -42,22 +44,39 @@ impl Membership {
             drop(state);
             return retire(session);
         }
-        state.nodes.insert(peer.id, Arc::clone(session));
-        state.lost.remove(&peer.id);
+        let before = state.nodes.insert(peer.id, Arc::clone(session));
         tracing::info!(peer = %peer.name, boot = peer.boot.0, "peer is connected");
-        let rows: Vec<Member> = state.roster.rows().cloned().collect();
-        for part in rows.chunks(ROWS_MAX) {
-            session.control(&Control::Members(part.to_vec()));
-        }
         let names: Vec<Entry> = state.directory.of(self.me.id).cloned().collect();
         for part in names.chunks(ROWS_MAX) {
             session.control(&Control::Published(part.to_vec()));
         }
-        drop(state);
+        let met = Peer {
+            node: peer.id,
+            boot: peer.boot,
+            addr: session.listens().into(),
+            dialled: dialled.map(Into::into),
+        };
+        self.feed(state, |swim, now| {
+            if before.is_some() {
+                swim.disconnected(met.node, now);
+            }
+            swim.connected(&met, now);
+        });
         self.told.notify_waiters();
         if let Some(rival) = rival.filter(|rival| !Arc::ptr_eq(rival, session)) {
             retire(&rival);
         }
+    }
+
+    /// An address led to this node itself.
+    pub(super) fn met_itself(&self, addr: &str) {
+        let met = Peer {
+            node: self.me.id,
+            boot: self.me.boot,
+            addr: Arc::clone(&self.addr),
+            dialled: Some(addr.into()),
+        };
+        self.feed(self.state.lock(), |swim, now| swim.connected(&met, now));
     }
 
     pub(super) fn admit_client(&self, session: &Arc<Session>) {
@@ -66,65 +85,39 @@ impl Membership {
         state.clients.push(Arc::clone(session));
     }
 
-    /// A connection has ended. The member is suspect until it is found again, or `down_after` has passed.
+    /// A connection has ended. That makes nobody a suspect: SWIM finds out, and meanwhile the member is dialled.
     pub(super) fn lost(&self, session: &Arc<Session>) {
         let mut state = self.state.lock();
         state.clients.retain(|known| !Arc::ptr_eq(known, session));
         let peer = session.peer();
-        let is_current = state.nodes.get(&peer.id).is_some_and(|known| Arc::ptr_eq(known, session));
-        if !is_current {
-            return;
+        if state.nodes.get(&peer.id).is_some_and(|known| Arc::ptr_eq(known, session)) {
+            state.nodes.remove(&peer.id);
+            self.feed(state, |swim, now| swim.disconnected(peer.id, now));
         }
-        state.nodes.remove(&peer.id);
-        let has_left = state.roster.get(peer.id).is_none_or(|row| row.state == MemberState::Left);
-        if state.is_leaving || has_left {
-            return;
-        }
-        state.lost.insert(peer.id, (peer.boot, Instant::now()));
-        if let Some(row) = state.roster.mark(peer.id, peer.boot, MemberState::Suspect) {
-            tracing::warn!(member = %row.name, "member is suspect");
-            state.tell_nodes(&Control::Members(vec![row]));
-        }
-        drop(state);
-        self.changed.notify_one();
     }
 
-    fn on_members(&self, session: &Arc<Session>, rows: Vec<Member>) {
-        let mut state = self.state.lock();
-        let before: Vec<_> =
-            rows.iter().map(|row| state.roster.get(row.id).map(|known| known.boot)).collect();
-        let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
-        let changed = state.roster.merge(rows);
-        for row in &changed {
-            let place = ids.iter().position(|id| *id == row.id);
-            let known = place.and_then(|place| before[place]);
-            let is_another_boot = known.is_some_and(|boot| boot != row.boot);
-            let is_gone = matches!(row.state, MemberState::Down | MemberState::Left);
-            if row.id != self.me.id && (is_another_boot || is_gone) && row.id != session.peer().id {
-                state.directory.forget(row.id);
+    /// A datagram came from a peer node.
+    ///
+    /// # Errors
+    /// The reason to end the connection: the peer claims to be another.
+    pub(crate) fn on_datagram(&self, session: &Session, bytes: &Bytes) -> Result<(), DatagramError> {
+        let from = session.peer().id;
+        match self.feed(self.state.lock(), |swim, now| swim.datagram(from, bytes, now)) {
+            Err(error @ DatagramError::WrongSender { .. }) => Err(error),
+            Err(error) => {
+                tracing::debug!(peer = %session.peer().name, %error, "datagram was not taken in");
+                Ok(())
             }
-            if is_gone || is_another_boot {
-                state.lost.remove(&row.id);
-            }
-            if known != Some(row.boot) || is_gone {
-                tracing::info!(member = %row.name, addr = %row.addr, state = row.state.as_str(), "member is known");
-            }
+            Ok(()) => Ok(()),
         }
-        if changed.is_empty() {
-            return;
+    }
+
+    fn on_sync(&self, session: &Session, message: mesh_proto::membership::Sync) {
+        let from = session.peer().id;
+        let taken = self.feed(self.state.lock(), |swim, now| swim.sync(from, message, now));
+        if let Err(error) = taken {
+            tracing::debug!(peer = %session.peer().name, %error, "push/pull was not taken in");
         }
-        let own = self.me.id;
-        let news = Control::Members(changed);
-        for (id, other) in &state.nodes {
-            // The teller knows already, unless this node has just refuted what it told.
-            let is_refuted = matches!(&news, Control::Members(rows) if rows.iter().any(|row| row.id == own));
-            if *id != session.peer().id || is_refuted {
-                other.control(&news);
-            }
-        }
-        drop(state);
-        self.told.notify_waiters();
-        self.changed.notify_one();
     }
 
     fn on_published(&self, session: &Arc<Session>, entries: Vec<Entry>) {
@@ -144,16 +137,10 @@ impl Membership {
         }
     }
 
-    fn on_leaving(&self, session: &Arc<Session>) {
-        let mut state = self.state.lock();
+    /// It stops taking work: its names are withdrawn. That it has left is said by SWIM.
+    fn on_leaving(&self, session: &Session) {
         let peer = session.peer();
-        state.directory.forget(peer.id);
-        if let Some(row) = state.roster.mark(peer.id, peer.boot, MemberState::Left) {
-            tracing::info!(member = %row.name, "member has left");
-            state.tell_nodes(&Control::Members(vec![row]));
-        }
-        drop(state);
-        self.told.notify_waiters();
+        self.state.lock().directory.forget(peer.id, peer.boot);
     }
 }
 

@@ -64,6 +64,7 @@ impl Session {
             name: identity.name.as_str().into(),
             role: identity.role,
             boot: hello.boot,
+            listens: hello.listens.unwrap_or_default().into(),
         };
         let session = Arc::new_cyclic(|me| Self {
             shared: Arc::clone(shared),

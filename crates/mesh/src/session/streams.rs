@@ -62,6 +62,8 @@ impl Session {
         if self.peer.role == Role::Node {
             let session = Arc::clone(self);
             self.spawn(async move { session.watch_for_loss().await });
+            let session = Arc::clone(self);
+            self.spawn(async move { session.read_datagrams().await });
         }
     }
 
@@ -82,6 +84,16 @@ impl Session {
         let intro = Bytes::copy_from_slice(&preamble.encode());
         if send.write_chunk(intro).await.is_ok() {
             let _ = outbox.drive(send).await;
+        }
+    }
+
+    /// Hands datagrams to the membership, which alone sends some.
+    async fn read_datagrams(&self) {
+        let Some(membership) = self.shared.membership() else { return };
+        while let Ok(bytes) = self.connection.read_datagram().await {
+            if let Err(error) = membership.on_datagram(self, &bytes) {
+                return self.violation(&error.to_string());
+            }
         }
     }
 

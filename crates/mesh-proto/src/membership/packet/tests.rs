@@ -33,7 +33,7 @@ fn datagram(message: Message, claims: &[Claim], rows: &[Row]) -> Vec<u8> {
     let packet = Packet { header, claims: Vec::new(), rows: Vec::new(), length: 0 };
     let mut bytes = packet.encode_with(claims);
     for row in rows {
-        let mut encoded = BytesMut::new();
+        let mut encoded = Vec::new();
         encode_frame(row, &mut encoded);
         bytes.put_u16(u16::try_from(encoded.len()).unwrap());
         bytes.extend_from_slice(&encoded);
@@ -79,7 +79,7 @@ fn the_bytes_of_every_datagram_and_comparison_are_those_of_version_1() {
     let mut lines: Vec<String> =
         every_datagram().iter().map(|(name, bytes)| format!("{name:<14} {}", hex(bytes))).collect();
     for (name, message) in every_sync() {
-        let mut bytes = BytesMut::new();
+        let mut bytes = Vec::new();
         encode_frame(&message, &mut bytes);
         assert_eq!(decode_frame::<Sync>(&bytes), Ok(message));
         lines.push(format!("{name:<14} {}", hex(&bytes)));
@@ -125,7 +125,7 @@ fn the_longest_header_leaves_room_for_news() {
     };
     let message = Message::PingReq { target: long(), probe: 255 };
     let header = Header { src: long(), src_incarnation: u16::MAX, dst: long(), message };
-    let mut bytes = BytesMut::new();
+    let mut bytes = Vec::new();
     encode_frame(&header, &mut bytes);
     assert!(bytes.len() < DATAGRAM_BYTES_MAX - 200, "{}", bytes.len());
 }

@@ -10,7 +10,7 @@ use crate::{
     codec::encode_frame,
     membership::{Action, Change, Membership, MembershipConfig, Own, Peer, Profile, Sync, random::Seeded},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap, VecDeque},
@@ -333,7 +333,7 @@ impl Cluster {
                 self.carry(from, index(to), delay, Heard::Datagram(bytes));
             }
             Action::Sync { to, message } => {
-                let mut bytes = BytesMut::new();
+                let mut bytes = Vec::new();
                 encode_frame(&message, &mut bytes);
                 self.traffic.sync_bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
                 let delay = self.network.delay_in_order();
