@@ -16,8 +16,10 @@
 mod codec;
 pub mod credit;
 mod directory;
+mod enroll;
 mod failure;
 pub mod frame;
+mod grant;
 mod id;
 mod path;
 mod roster;
@@ -27,7 +29,9 @@ pub use codec::{
     encode_payload_to_vec,
 };
 pub use directory::{Directory, Entry};
+pub use enroll::{ENROLL_BYTES_MAX, EnrollReply, EnrollRequest};
 pub use failure::{Failure, Json, Retry};
+pub use grant::{ActorPattern, GRANT_TEXT_BYTES_MAX, GRANTS_MAX, Grant, GrantSet, InvalidGrant, Verb};
 pub use id::{ActorId, Boot, NodeId};
 pub use path::{ActorPath, InvalidKind, InvalidPath, Kind, check_name};
 pub use roster::{Member, MemberState, Roster};
