@@ -76,6 +76,18 @@ impl Lab {
         self.start_command(command, name, &["--join", seed.addr()])
     }
 
+    /// Starts a node with the lab actors as another machine would: with a state folder of its own, called `state` in the
+    /// lab's folder.
+    ///
+    /// # Panics
+    /// As [`Lab::start`].
+    #[must_use]
+    pub fn join_elsewhere(&self, name: &str, state: &str, args: &[&str], seed: &Node) -> Node {
+        let mut command = quiet(&binary("mesh-node"));
+        command.args(["--name", name, "--lab-actors", "--state"]).arg(self.path(state));
+        self.start_command(command, name, &[&["--join", seed.addr()], args].concat())
+    }
+
     fn start_with(&self, name: &str, args: &[&str]) -> Node {
         self.start_command(self.node_command(name), name, args)
     }

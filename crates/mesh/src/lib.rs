@@ -34,6 +34,7 @@ mod session;
 mod shared;
 mod stream_out;
 mod tasks;
+mod trust;
 mod wire;
 
 pub use client::{Client, ClientConfig, ClientError};
@@ -48,6 +49,7 @@ pub use node_actor::{
 };
 pub use registry::{SpawnContext, Spawnable};
 pub use session::HelloError;
+pub use trust::RenewError;
 pub use wire::{KindError, Kinds, WireActor, WireMessage, raw_bytes};
 
 pub use mesh_actor::{
@@ -59,4 +61,4 @@ pub use mesh_net::{
     Authority, BindError, ConnectError, Endpoint, Identity, IdentityError, IdentityPem, MemoryNetwork,
     PeerIdentity, Role, TransportConfig,
 };
-pub use mesh_proto::{ActorPath, Failure, InvalidPath, Json, Retry};
+pub use mesh_proto::{ActorPath, Failure, Grant, GrantSet, InvalidGrant, InvalidPath, Json, Retry, Verb};

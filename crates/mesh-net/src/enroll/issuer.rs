@@ -8,7 +8,7 @@ use mesh_proto::{EnrollReply, EnrollRequest, GrantSet};
 
 use super::token::{TokenId, TokenKey};
 use super::{Exported, is_proof};
-use crate::identity::{Authority, Role, SigningRequest};
+use crate::identity::{Authority, IdentityError, Role, SigningRequest};
 use crate::name::check_name;
 
 /// What a ledger knows of a token that was not used yet.
@@ -97,6 +97,15 @@ impl Issuer {
     /// Issues by this authority what this ledger allows.
     pub fn new(authority: Arc<Authority>, ledger: Arc<dyn TokenLedger>) -> Self {
         Self { authority, ledger }
+    }
+
+    /// Signs a new certificate (DER) for a node of the mesh, by the one that its connection has proved: the same name,
+    /// the same key, more time.
+    ///
+    /// # Errors
+    /// [`IdentityError`] when it is none of this authority's cluster, or the machine can't sign.
+    pub fn renew(&self, certificate: &[u8]) -> Result<Vec<u8>, IdentityError> {
+        self.authority.renew(certificate)
     }
 
     fn issue(&self, request: &EnrollRequest, exported: &Exported) -> Result<Vec<u8>, Refusal> {

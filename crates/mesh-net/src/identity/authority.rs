@@ -15,7 +15,8 @@ use super::certificate::{authority_cluster, credential, public_key, public_key_i
 use super::extension::grants_extension;
 use super::request::{SigningRequest, random_serial};
 use super::{
-    Credential, Identity, IdentityError, Role, any_node_host, node_host, pem_of_certificate, sha256,
+    Credential, Identity, IdentityError, PeerIdentity, Role, any_node_host, node_host, pem_of_certificate,
+    sha256,
 };
 use crate::name::check_name;
 
@@ -126,11 +127,31 @@ impl Authority {
     pub fn renew(&self, certificate: &[u8]) -> Result<Vec<u8>, IdentityError> {
         let certificate = CertificateDer::from(certificate);
         let Credential { peer, grants, .. } = credential(&certificate)?;
+        self.sign_again(&certificate, &peer, &grants)
+    }
+
+    /// As [`renew`](Self::renew), for a client that may do this from now on. What it has shown to others before counts
+    /// until its end.
+    ///
+    /// # Errors
+    /// As [`renew`](Self::renew).
+    pub fn renew_with_grants(&self, certificate: &[u8], grants: &GrantSet) -> Result<Vec<u8>, IdentityError> {
+        let certificate = CertificateDer::from(certificate);
+        let Credential { peer, .. } = credential(&certificate)?;
+        self.sign_again(&certificate, &peer, grants)
+    }
+
+    fn sign_again(
+        &self,
+        certificate: &CertificateDer<'_>,
+        peer: &PeerIdentity,
+        grants: &GrantSet,
+    ) -> Result<Vec<u8>, IdentityError> {
         if peer.cluster != self.cluster {
             return Err(IdentityError::Certificate { reason: format!("{peer} is of another cluster") });
         }
-        let key = SubjectPublicKeyInfo::from_der(&public_key_info(&certificate)?).map_err(signing)?;
-        self.sign(&Holder { role: peer.role, name: &peer.name, grants: &grants }, &key)
+        let key = SubjectPublicKeyInfo::from_der(&public_key_info(certificate)?).map_err(signing)?;
+        self.sign(&Holder { role: peer.role, name: &peer.name, grants }, &key)
     }
 
     /// Signs a certificate, DER, for whoever made a signing request. Of the request counts its key alone.

@@ -67,6 +67,33 @@ pub enum StateError {
         /// The state folder.
         folder: PathBuf,
     },
+    /// The authority's key is on another machine, and this node has no certificate of it yet.
+    #[error(
+        "{name} has no certificate yet, and the authority's key is not in this state folder: give a join token, made \
+         by `meshctl token create` where the key is (MESH_JOIN_TOKEN or --token-file, with --join)"
+    )]
+    NoCertificate {
+        /// The node.
+        name: String,
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// What was asked for needs the authority's key, and that is not here.
+    #[error("the authority's key is not in {}: do this where it is, on the machine that began the mesh", folder.display())]
+    NoAuthority {
+        /// The state folder.
+        folder: PathBuf,
+    },
+    /// A token of another mesh was given to a folder that has an authority of its own.
+    #[error(
+        "{} has an authority of its own, and the join token is another mesh's: give another --state, or move this \
+         folder away",
+        folder.display()
+    )]
+    OwnAuthority {
+        /// The state folder.
+        folder: PathBuf,
+    },
     /// Another process holds the folder's lock for longer than making keys can take; it may be stopped. Try again.
     #[error("another process holds {} for {waited_s} s: is it stopped?", path.display())]
     Busy {
