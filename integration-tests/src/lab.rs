@@ -88,7 +88,12 @@ impl Lab {
         self.start_command(command, name, &[&["--join", seed.addr()], args].concat())
     }
 
-    fn start_with(&self, name: &str, args: &[&str]) -> Node {
+    /// As [`Lab::start`], with more arguments.
+    ///
+    /// # Panics
+    /// As [`Lab::start`].
+    #[must_use]
+    pub fn start_with(&self, name: &str, args: &[&str]) -> Node {
         self.start_command(self.node_command(name), name, args)
     }
 
@@ -118,6 +123,12 @@ impl Lab {
     #[must_use]
     pub fn ctl_at<'a>(&'a self, addr: &str) -> Ctl<'a> {
         Ctl::new(self, addr)
+    }
+
+    /// A `meshctl` that was not told whom to speak to.
+    #[must_use]
+    pub fn ctl_anywhere(&self) -> Ctl<'_> {
+        Ctl::anywhere(self)
     }
 
     fn node_command(&self, name: &str) -> Command {

@@ -209,9 +209,9 @@ struct Holder<'a> {
 /// How long certificates count, from the moment of their making.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lives {
-    /// A node's: 90 days. Nodes renew theirs when a third of it is left.
+    /// A node's: 30 days. Nodes renew theirs when a third of it is left.
     pub node: std::time::Duration,
-    /// A client's: 365 days. Nobody renews it but its holder, by enrolling again.
+    /// A client's: a year. Nobody renews it but its holder, by enrolling again.
     pub client: std::time::Duration,
 }
 
@@ -227,8 +227,9 @@ impl Lives {
 
 impl Default for Lives {
     fn default() -> Self {
-        let days = |days: u64| std::time::Duration::from_secs(days * 24 * 3600);
-        Self { node: days(90), client: days(365) }
+        // A year has 365.25 days, as where people write "1year".
+        let hours = |hours: u64| std::time::Duration::from_secs(hours * 3600);
+        Self { node: hours(30 * 24), client: hours(8766) }
     }
 }
 
