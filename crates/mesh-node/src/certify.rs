@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
-use mesh_net::{EnrollError, Identity, JoinToken, Role, enroll};
+use mesh_net::{Authority, EnrollError, Identity, JoinToken, Role, enroll};
 
 use crate::error::{NodeError, chain};
 use crate::state::{Claim, NodeState, Signer, StateError, StateFolder};
+use crate::token::BadToken;
 
 /// Nodes that are asked at most: the seeds, and those that they name.
 const ASKED_MAX: usize = 16;
@@ -17,22 +18,28 @@ pub(crate) struct Applicant<'a> {
     /// What meshctl is called where the state folder is new.
     pub(crate) client_name: &'a str,
     pub(crate) seeds: &'a [String],
-    pub(crate) token: Option<&'a JoinToken>,
+    /// What was given for a token; looked at where one is needed only, so that a file that was used up may be gone.
+    pub(crate) token: &'a Result<Option<JoinToken>, BadToken>,
 }
 
 impl Applicant<'_> {
     /// The node's name and certificate: those that it had, or new ones.
     pub(crate) async fn certified(&self) -> Result<NodeState, NodeError> {
+        if let (Some(Signer::Elsewhere(pem)), Ok(Some(token))) = (self.state.signer()?, self.token)
+            && Authority::key_hash_of(&pem).ok().as_ref() != Some(token.authority())
+        {
+            return Err(StateError::OtherMesh { folder: self.state.path().to_owned() }.into());
+        }
         let own = match (self.state.signer()?, self.token) {
-            (Some(Signer::Own(authority)), Some(token)) if authority.key_hash() != *token.authority() => {
+            (Some(Signer::Own(authority)), Ok(Some(token))) if authority.key_hash() != *token.authority() => {
                 return Err(StateError::OwnAuthority { folder: self.state.path().to_owned() }.into());
             }
-            (Some(Signer::Own(_)), Some(_)) => {
+            (Some(Signer::Own(_)), Ok(Some(_))) => {
                 tracing::info!("the join token is not used: the authority's key is in this state folder");
                 true
             }
-            (Some(Signer::Own(_)) | None, None) => true,
-            (Some(Signer::Elsewhere(_)), _) | (None, Some(_)) => false,
+            (Some(Signer::Own(_)), _) | (None, Ok(None)) => true,
+            (Some(Signer::Elsewhere(_)), _) | (None, _) => false,
         };
         match self.name {
             Some(name) if own => Ok(self.state.claim_node(name, self.client_name)?),
@@ -50,13 +57,16 @@ impl Applicant<'_> {
                 None => self.state.claim_new()?,
             },
         };
-        if !claim.is_certified() {
+        if !self.state.is_certified(&claim)? {
             match self.token {
-                Some(token) => {
+                Ok(Some(token)) => {
                     let identity = self.enroll(token, &claim).await?;
                     self.state.store_node(&claim, &identity)?;
                 }
-                None => return Err(self.state.no_certificate(&claim).into()),
+                Ok(None) => return Err(self.state.no_certificate(&claim).into()),
+                Err(BadToken { place, reason }) => {
+                    return Err(NodeError::Token { place: place.clone(), reason: reason.clone() });
+                }
             }
         }
         let signer = self.state.signer()?;

@@ -84,7 +84,7 @@ type Opening = Box<dyn FnOnce(&Mesh) -> Result<(), PublishError> + Send>;
 #[must_use = "a node does nothing before `run`"]
 pub struct Node {
     settings: NodeSettings,
-    token: Option<JoinToken>,
+    token: Result<Option<JoinToken>, BadToken>,
     /// Applied anew to each attempt to start.
     registrations: Vec<Registration>,
     openings: Vec<Opening>,
@@ -117,8 +117,7 @@ impl Node {
         let refused = args.refused(environment);
         match settings {
             Ok(settings) if refused.is_empty() => {
-                let token = token::given(settings.token_file.as_deref(), environment)
-                    .map_err(|BadToken { place, reason }| NodeError::Token { place, reason })?;
+                let token = token::given(settings.token_file.as_deref(), environment);
                 Ok(Self { token, ..Self::new(settings) })
             }
             Ok(_) => Err(Problems(refused).into()),
@@ -128,7 +127,7 @@ impl Node {
 
     /// A node with these settings; nothing is read from elsewhere.
     pub fn new(settings: NodeSettings) -> Self {
-        Self { settings, token: None, registrations: Vec::new(), openings: Vec::new() }
+        Self { settings, token: Ok(None), registrations: Vec::new(), openings: Vec::new() }
     }
 
     /// Lets actors of the type `A` be spawned on this node as `kind`: by the settings, by meshctl, by other nodes.
@@ -205,7 +204,7 @@ impl Node {
             name: self.settings.name.as_deref(),
             client_name: &client_name,
             seeds: &self.settings.join,
-            token: self.token.as_ref(),
+            token: &self.token,
         };
         applicant.certified().await
     }

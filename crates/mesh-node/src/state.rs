@@ -134,11 +134,29 @@ impl StateFolder {
 
     /// A claimed node with its identity; makes one, where this folder has the authority's key.
     pub(crate) fn complete(&self, claim: Claim, signer: Signer) -> Result<NodeState, StateError> {
-        let identity = node_identity(&claim, &signer)?;
+        let mut identity = node_identity(&claim, &signer)?;
+        if let Signer::Own(authority) = &signer
+            && is_due(identity.credential())
+        {
+            // It may have run out while the node was off.
+            let renewed = authority.renew(identity.credential().certificate());
+            identity = renewed.and_then(|renewed| identity.renewed(&renewed)).map_err(StateError::issue)?;
+            write_new(&claim.folder.join("cert.pem"), &identity.to_pem().cert)?;
+        }
         let Claim { folder, lock, .. } = claim;
         let denied = self.denied();
         let denied_at_start = denied.list()?;
         Ok(NodeState { identity, signer, denied, denied_at_start, folder, is_for_once: false, _lock: lock })
+    }
+
+    /// Whether a claimed node has a certificate that counts.
+    pub(crate) fn is_certified(&self, claim: &Claim) -> Result<bool, StateError> {
+        match self.signer()? {
+            Some(signer) if claim.folder.join("cert.pem").exists() => {
+                Ok(node_identity(claim, &signer)?.credential().not_after > SystemTime::now())
+            }
+            _ => Ok(false),
+        }
     }
 
     /// Stores the identity that a node was given by another machine.
@@ -254,7 +272,7 @@ pub(crate) fn is_due(credential: &mesh_net::Credential) -> bool {
     let life = credential.not_after.duration_since(credential.not_before).unwrap_or_default();
     let left = credential.not_after.duration_since(SystemTime::now()).unwrap_or_default();
     // Its time began an hour before it was made.
-    left < life.saturating_sub(Duration::from_secs(3600)) / 3
+    left <= life.saturating_sub(Duration::from_secs(3600)) / 3
 }
 
 /// A name that no other process has while this lives.
@@ -263,13 +281,6 @@ pub(crate) struct Claim {
     pub(crate) name: String,
     folder: PathBuf,
     lock: File,
-}
-
-impl Claim {
-    /// Whether the node has a certificate already.
-    pub(crate) fn is_certified(&self) -> bool {
-        self.folder.join("cert.pem").exists()
-    }
 }
 
 /// A node's own part of the state folder; nobody else has it while this value lives.

@@ -1,5 +1,6 @@
 //! Rows 5 and 6 of the threat table: what a client may do is what its own certificate says, at the node that owns the
 //! actor, whichever way the message comes.
+#![expect(clippy::unwrap_used, reason = "tests may, but clippy knows only the functions marked as tests")]
 
 use std::time::{Duration, Instant};
 

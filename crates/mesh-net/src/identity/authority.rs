@@ -88,6 +88,16 @@ impl Authority {
         sha256(&self.key.subject_public_key_info())
     }
 
+    /// As [`key_hash`](Self::key_hash), of an authority whose certificate alone is here.
+    ///
+    /// # Errors
+    /// [`IdentityError`] when it is no certificate.
+    pub fn key_hash_of(cert_pem: &str) -> Result<[u8; 32], IdentityError> {
+        let certificate = CertificateDer::from_pem_slice(cert_pem.as_bytes())
+            .map_err(|error| IdentityError::Pem { part: "ca", reason: error.to_string() })?;
+        Ok(sha256(&public_key_info(&certificate)?))
+    }
+
     /// The authority's private key, PKCS #8. **Whoever reads it can make members.**
     pub fn key_pem(&self) -> String {
         self.key.serialize_pem()

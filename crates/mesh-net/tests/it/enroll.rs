@@ -160,9 +160,10 @@ async fn a_token_whose_secret_is_another_is_refused_and_not_used() {
     let token = office.token(Role::Node, None, HOUR);
     let other = JoinToken::create(&office.authority, Role::Node, HOUR).unwrap();
     // The ledger knows the id, and another key for it: as for whoever has seen the id in a log.
-    let mut offers = office.ledger.offers.lock();
-    offers.get_mut(&token.id()).unwrap().as_mut().unwrap().key = other.key();
-    drop(offers);
+    {
+        let mut offers = office.ledger.offers.lock();
+        offers.get_mut(&token.id()).unwrap().as_mut().unwrap().key = other.key();
+    }
     assert_eq!(office.refusal(&token).await, "BAD_PROOF");
     assert!(office.ledger.names.lock().is_empty());
 }

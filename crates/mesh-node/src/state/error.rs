@@ -69,8 +69,9 @@ pub enum StateError {
     },
     /// The authority's key is on another machine, and this node has no certificate of it yet.
     #[error(
-        "{name} has no certificate yet, and the authority's key is not in this state folder: give a join token, made \
-         by `meshctl token create` where the key is (MESH_JOIN_TOKEN or --token-file, with --join)"
+        "{name} has no certificate, or one that has run out, and the authority's key is not in this state folder: give \
+         a join token (MESH_JOIN_TOKEN or --token-file, with --join), made by `meshctl token create` where the key is; \
+         with --name {name}, if that name was given before"
     )]
     NoCertificate {
         /// The node.
@@ -91,6 +92,12 @@ pub enum StateError {
         folder.display()
     )]
     OwnAuthority {
+        /// The state folder.
+        folder: PathBuf,
+    },
+    /// A token of another mesh was given to a folder whose nodes have joined one.
+    #[error("{} is for the nodes of another mesh than the join token: give another --state", folder.display())]
+    OtherMesh {
         /// The state folder.
         folder: PathBuf,
     },

@@ -150,7 +150,7 @@ impl Session {
             Ok(Place::There(_)) => {
                 self.refuse_open(channel, &no_such_actor(path));
             }
-            Err(error) => self.refuse_guest(channel, path, error),
+            Err(error) => self.refuse_guest(channel, path, &error),
         }
     }
 

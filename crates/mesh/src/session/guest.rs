@@ -32,7 +32,7 @@ impl Session {
     }
 
     /// Says that there is nothing at `path`; but not to a client that may not know.
-    pub(super) fn refuse_guest(self: &Arc<Self>, channel: u32, path: &str, error: AskError) {
+    pub(super) fn refuse_guest(self: &Arc<Self>, channel: u32, path: &str, error: &AskError) {
         let is_bad = matches!(error, AskError::BadPath { .. });
         let denied = if self.peer.role == Role::Client && !is_bad {
             let full = self.shared.full_path(path);
@@ -40,7 +40,7 @@ impl Session {
         } else {
             Ok(())
         };
-        self.refuse_open(channel, denied.as_ref().err().unwrap_or(&error));
+        self.refuse_open(channel, denied.as_ref().err().unwrap_or(error));
     }
 
     /// A node opens a channel for a client of its own. Who that is, and what it may do, says the certificate alone.
