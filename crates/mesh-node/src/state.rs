@@ -22,13 +22,13 @@ mod error;
 mod file;
 mod ledger;
 mod lock;
+mod node;
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use mesh_net::{DenyList, Identity, Lives};
+use mesh_net::{Identity, Lives};
 use mesh_proto::GrantSet;
 
 pub(crate) use self::authority::Signer;
@@ -37,8 +37,14 @@ pub use self::error::StateError;
 pub(crate) use self::file::replace;
 use self::file::{make_folder, publish_folder, read_key, read_text, write_new};
 pub(crate) use self::ledger::{FileLedger, Wanted};
+pub use self::node::NodeState;
+use self::node::node_identity;
+pub(crate) use self::node::{Claim, is_due};
 use crate::name;
 use crate::ready::Ready;
+
+/// Where a node notes that it runs, in its own folder.
+const READY: &str = "ready.json";
 
 /// Somebody who looks whether a node runs holds its lock for less than this.
 const CLAIM_MAX: Duration = Duration::from_millis(200);
@@ -85,9 +91,7 @@ impl StateFolder {
     pub fn claim_new_node(&self, client_name: &str) -> Result<NodeState, StateError> {
         let claim = self.claim_new()?;
         let signer = self.signer_or_new(client_name)?;
-        let mut node = self.complete(claim, signer)?;
-        node.is_for_once = true;
-        Ok(node)
+        Ok(self.complete(claim, signer)?.for_once())
     }
 
     /// How long certificates count that are made from now on.
@@ -134,19 +138,7 @@ impl StateFolder {
 
     /// A claimed node with its identity; makes one, where this folder has the authority's key.
     pub(crate) fn complete(&self, claim: Claim, signer: Signer) -> Result<NodeState, StateError> {
-        let mut identity = node_identity(&claim, &signer)?;
-        if let Signer::Own(authority) = &signer
-            && is_due(identity.credential())
-        {
-            // It may have run out while the node was off.
-            let renewed = authority.renew(identity.credential().certificate());
-            identity = renewed.and_then(|renewed| identity.renewed(&renewed)).map_err(StateError::issue)?;
-            write_new(&claim.folder.join("cert.pem"), &identity.to_pem().cert)?;
-        }
-        let Claim { folder, lock, .. } = claim;
-        let denied = self.denied();
-        let denied_at_start = denied.list()?;
-        Ok(NodeState { identity, signer, denied, denied_at_start, folder, is_for_once: false, _lock: lock })
+        NodeState::complete(claim, signer, self.denied())
     }
 
     /// Whether a claimed node has a certificate that counts.
@@ -267,103 +259,6 @@ impl StateFolder {
     }
 }
 
-/// Whether less than a third is left of a certificate's time.
-pub(crate) fn is_due(credential: &mesh_net::Credential) -> bool {
-    let life = credential.not_after.duration_since(credential.not_before).unwrap_or_default();
-    let left = credential.not_after.duration_since(SystemTime::now()).unwrap_or_default();
-    // Its time began an hour before it was made.
-    left <= life.saturating_sub(Duration::from_secs(3600)) / 3
-}
-
-/// A name that no other process has while this lives.
-#[derive(Debug)]
-pub(crate) struct Claim {
-    pub(crate) name: String,
-    folder: PathBuf,
-    lock: File,
-}
-
-/// A node's own part of the state folder; nobody else has it while this value lives.
-#[derive(Debug)]
-pub struct NodeState {
-    identity: Identity,
-    signer: Signer,
-    denied: DeniedFile,
-    denied_at_start: DenyList,
-    folder: PathBuf,
-    is_for_once: bool,
-    _lock: File,
-}
-
-impl NodeState {
-    /// The node's certificate and key.
-    #[must_use]
-    pub fn identity(&self) -> &Identity {
-        &self.identity
-    }
-
-    /// Who signs for this node.
-    pub(crate) fn signer(&self) -> &Signer {
-        &self.signer
-    }
-
-    /// Who is denied.
-    pub(crate) fn denied(&self) -> &DeniedFile {
-        &self.denied
-    }
-
-    /// Who was denied when the node was claimed.
-    pub(crate) fn denied_at_start(&self) -> &DenyList {
-        &self.denied_at_start
-    }
-
-    /// The certificate's file.
-    pub(crate) fn certificate_path(&self) -> PathBuf {
-        self.folder.join("cert.pem")
-    }
-
-    /// The identity as its files have it now.
-    pub(crate) fn reread(&self) -> Result<Identity, StateError> {
-        let pem = self.identity.to_pem();
-        let identity = Identity::from_pem(&pem.ca, &read_text(&self.certificate_path())?, &pem.key)
-            .map_err(|error| StateError::broken(&self.folder, &error))?;
-        if identity.peer_id() == self.identity.peer_id() {
-            return Ok(identity);
-        }
-        Err(StateError::broken(&self.folder, &"its certificate is another node's"))
-    }
-
-    /// Stores a certificate that was renewed.
-    pub(crate) fn store_certificate(&self, identity: &Identity) -> Result<(), StateError> {
-        write_new(&self.certificate_path(), &identity.to_pem().cert)
-    }
-
-    /// Notes where the node is reached, for clients that share the folder.
-    ///
-    /// # Errors
-    /// When the folder cannot be written.
-    pub fn announce(&self, ready: &Ready) -> Result<(), StateError> {
-        ready.write(&self.folder.join(READY))
-    }
-}
-
-impl Drop for NodeState {
-    fn drop(&mut self) {
-        // Without its ready file nobody takes a node that has ended for one that starts just now.
-        let gone = match self.is_for_once {
-            true => fs::remove_dir_all(&self.folder),
-            false => fs::remove_file(self.folder.join(READY)),
-        };
-        if let Err(error) = gone
-            && error.kind() != ErrorKind::NotFound
-        {
-            tracing::warn!(path = %self.folder.display(), %error, "cannot tidy the state folder");
-        }
-    }
-}
-
-const READY: &str = "ready.json";
-
 /// Whether there is a client's identity in a folder.
 pub(crate) fn is_client(folder: &Path) -> bool {
     folder.join("cert.pem").exists()
@@ -384,32 +279,6 @@ pub fn client_identity(folder: &Path) -> Result<Identity, StateError> {
     let cert = read_text(&folder.join("cert.pem"))?;
     let key = read_key(&folder.join("key.pem"))?;
     Identity::from_pem(&ca, &cert, &key).map_err(|error| StateError::broken(folder, &error))
-}
-
-fn node_identity(claim: &Claim, signer: &Signer) -> Result<Identity, StateError> {
-    let Claim { name, folder, .. } = claim;
-    let (cert_path, key_path) = (folder.join("cert.pem"), folder.join("key.pem"));
-    // The certificate is written last: a key without one was never used.
-    if !cert_path.exists() {
-        let Signer::Own(authority) = signer else {
-            return Err(StateError::NoCertificate { name: name.clone(), folder: folder.clone() });
-        };
-        let made = authority.issue_node(name).map_err(StateError::issue)?;
-        let pem = made.to_pem();
-        write_new(&key_path, &pem.key)?;
-        write_new(&cert_path, &pem.cert)?;
-        return Ok(made);
-    }
-    let (cert, key) = (read_text(&cert_path)?, read_key(&key_path)?);
-    let identity = Identity::from_pem(signer.ca_pem(), &cert, &key)
-        .map_err(|error| StateError::broken(folder, &error))?;
-    let cluster = identity.peer_id().cluster.clone();
-    match signer {
-        Signer::Own(authority) if authority.cluster() != cluster => {
-            Err(StateError::OtherAuthority { folder: folder.clone(), cluster })
-        }
-        _ => Ok(identity),
-    }
 }
 
 #[cfg(test)]
