@@ -29,6 +29,7 @@ mod name;
 mod outbox;
 mod quic;
 mod stream;
+mod told;
 
 pub use close::{CloseCode, CloseReason};
 pub use config::{ConfigProblem, TransportConfig, TransportConfigError};

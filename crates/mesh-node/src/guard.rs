@@ -2,18 +2,19 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use mesh_net::Identity;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::error::chain;
 use crate::state::{NodeState, Signer, Stamp, is_due, stamp};
 
 /// How often the files are looked at: a peer that is denied is cut off within two of these.
 const LOOK: Duration = Duration::from_millis(500);
-/// Looks between two attempts to renew a certificate that is due: 2 s.
-const LOOKS_PER_RENEWAL: u32 = 4;
+/// The pause between two attempts to renew a certificate that is due: a tenth of the time that is left, within these.
+const RENEW_PAUSE_MIN: Duration = Duration::from_secs(1);
+const RENEW_PAUSE_MAX: Duration = Duration::from_secs(3600);
 
 /// Follows the files of a node's state folder.
 pub(crate) struct Guard<'a> {
@@ -35,15 +36,17 @@ impl<'a> Guard<'a> {
     pub(crate) async fn watch(mut self) {
         let mut tick = interval(LOOK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut looks = 0u32;
+        let mut next_renewal = Instant::now();
         loop {
             tick.tick().await;
             self.follow_denied();
             self.follow_certificate();
-            if looks.is_multiple_of(LOOKS_PER_RENEWAL) && is_due(self.identity.credential()) {
+            if next_renewal <= Instant::now() && is_due(self.identity.credential()) {
                 self.renew().await;
+                let left = self.identity.credential().not_after.duration_since(SystemTime::now());
+                let pause = left.unwrap_or_default() / 10;
+                next_renewal = Instant::now() + pause.clamp(RENEW_PAUSE_MIN, RENEW_PAUSE_MAX);
             }
-            looks = looks.wrapping_add(1);
         }
     }
 

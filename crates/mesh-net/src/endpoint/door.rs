@@ -10,12 +10,14 @@ use crate::close::CloseCode;
 use crate::connection::{Connection, WeakConnection};
 use crate::enroll::Registrar;
 use crate::identity::{Credential, DenyList, Identity, IdentityError, Role};
+use crate::told::Told;
 
 /// The deny list of an endpoint, and the connections that it applies to.
 #[derive(Default)]
 pub(super) struct Door {
     denied: RwLock<Arc<DenyList>>,
     inside: Mutex<Vec<WeakConnection>>,
+    told: Told,
 }
 
 impl Door {
@@ -28,7 +30,7 @@ impl Door {
         }
         // After it was noted: a list that comes meanwhile finds it there, or is found here.
         let denied = Arc::clone(&self.denied.read());
-        match turn_away(&denied, &connection) {
+        match self.turn_away(&denied, &connection) {
             Some(reason) => Err(ConnectError::Certificate { addr: connection.remote_addr(), reason }),
             None => Ok(connection),
         }
@@ -39,23 +41,27 @@ impl Door {
         *self.denied.write() = Arc::clone(&list);
         let inside: Vec<_> = self.inside.lock().iter().filter_map(WeakConnection::upgrade).collect();
         for connection in inside {
-            turn_away(&list, &connection);
+            self.turn_away(&list, &connection);
         }
+    }
+
+    /// Closes the connection of a denied peer, and says why.
+    fn turn_away(&self, list: &DenyList, connection: &Connection) -> Option<String> {
+        let reason = reason(list, connection.credential())?;
+        if connection.close_reason().is_none() {
+            // Who is denied goes on dialling.
+            if let Some(untold) = self.told.next() {
+                let (peer, addr) = (connection.peer(), connection.remote_addr());
+                tracing::warn!(target: "audit", %peer, %addr, reason, untold, "connection is denied");
+            }
+            connection.close(CloseCode::Denied, &reason);
+        }
+        Some(reason)
     }
 
     fn reason(&self, credential: &Credential) -> Option<String> {
         reason(&self.denied.read(), credential)
     }
-}
-
-/// Closes the connection of a denied peer, and says why.
-fn turn_away(list: &DenyList, connection: &Connection) -> Option<String> {
-    let reason = reason(list, connection.credential())?;
-    if connection.close_reason().is_none() {
-        tracing::warn!(target: "audit", peer = %connection.peer(), addr = %connection.remote_addr(), reason, "connection is denied");
-        connection.close(CloseCode::Denied, &reason);
-    }
-    Some(reason)
 }
 
 fn reason(list: &DenyList, credential: &Credential) -> Option<String> {

@@ -10,6 +10,7 @@ use super::token::{TokenId, TokenKey};
 use super::{Exported, is_proof};
 use crate::identity::{Authority, IdentityError, Role, SigningRequest};
 use crate::name::check_name;
+use crate::told::Told;
 
 /// What a ledger knows of a token that was not used yet.
 #[derive(Debug, Clone)]
@@ -91,12 +92,13 @@ pub trait Registrar: Send + Sync + 'static {
 pub struct Issuer {
     authority: Arc<Authority>,
     ledger: Arc<dyn TokenLedger>,
+    refusals: Told,
 }
 
 impl Issuer {
     /// Issues by this authority what this ledger allows.
     pub fn new(authority: Arc<Authority>, ledger: Arc<dyn TokenLedger>) -> Self {
-        Self { authority, ledger }
+        Self { authority, ledger, refusals: Told::default() }
     }
 
     /// Signs a new certificate (DER) for a node of the mesh, by the one that its connection has proved: the same name,
@@ -136,7 +138,10 @@ impl Registrar for Issuer {
             Ok(certificate) => EnrollReply::Issued { certificate },
             Err(Refusal { code, message }) => {
                 let token = TokenId(request.token);
-                tracing::warn!(target: "audit", %token, code, reason = message, "enrolment is refused");
+                // Anybody who reaches the port can be refused, as often as it likes.
+                if let Some(untold) = self.refusals.next() {
+                    tracing::warn!(target: "audit", %token, code, reason = message, untold, "enrolment is refused");
+                }
                 EnrollReply::Refused { code: code.to_owned(), message, elsewhere: Vec::new() }
             }
         }

@@ -19,7 +19,7 @@ use mesh_proto::GrantSet;
 use serde::{Deserialize, Serialize};
 
 use super::StateError;
-use super::file::{make_folder, read_key, sync_folder, write_new};
+use super::file::{make_folder, read_key, replace, sync_folder, write_new};
 
 /// How long an expired token is remembered, so that whoever comes with it hears why.
 const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -73,7 +73,7 @@ impl FileLedger {
         Ok(token)
     }
 
-    /// Who has a certificate by a token that left the name to the joiner, as `node/beta`.
+    /// Who has a certificate by a token, as `node/beta`.
     pub(crate) fn issued(&self) -> Vec<String> {
         let entries = fs::read_dir(self.root.join("issued")).into_iter().flatten().flatten();
         let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
@@ -90,9 +90,13 @@ impl FileLedger {
         self.root.join("tokens/used").join(format!("{token}.json"))
     }
 
+    fn name_of(&self, role: Role, name: &str) -> PathBuf {
+        self.root.join("issued").join(format!("{}.{name}", role.as_str()))
+    }
+
     /// Takes a name that the joiner chose, unless somebody has it; gives the file to remove if nothing comes of it.
     fn take_name(&self, token: TokenId, role: Role, name: &str) -> Result<PathBuf, LedgerError> {
-        let path = self.root.join("issued").join(format!("{}.{name}", role.as_str()));
+        let path = self.name_of(role, name);
         let taken = || LedgerError::NameTaken { name: format!("{} {name}", role.as_str()) };
         if role == Role::Node && self.root.join("nodes").join(name).exists() {
             return Err(taken());
@@ -160,6 +164,12 @@ impl TokenLedger for FileLedger {
                     _ => storage(error),
                 });
             }
+        }
+        if offer.name.is_some() {
+            // Nobody else shall choose it later.
+            let path = self.name_of(offer.role, name);
+            replace(&path, format!("{token}\n").as_bytes(), 0o600)
+                .map_err(|error| LedgerError::Storage { reason: crate::error::chain(&error) })?;
         }
         for path in [self.used(token), self.pending(token), self.root.join("issued").join(name)] {
             sync_folder(&path)
@@ -235,6 +245,8 @@ mod tests {
         let (is_left, error) = burn(&wanted(None, 60), "beta").unwrap_err();
         assert!(is_left && matches!(error, LedgerError::NameTaken { .. }), "{error}");
         burn(&wanted(Some("beta"), 60), "beta").unwrap();
+        burn(&wanted(Some("gamma"), 60), "gamma").unwrap();
+        assert!(burn(&wanted(None, 60), "gamma").is_err(), "it was given on purpose before");
         // A node that shares the folder has its name without a token.
         fs::create_dir_all(folder.path().join("nodes/alpha")).unwrap();
         assert!(burn(&wanted(None, 60), "alpha").is_err());
