@@ -1,4 +1,5 @@
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -15,12 +16,23 @@ const COMMAND_MAX: Duration = Duration::from_secs(70);
 #[derive(Debug)]
 pub struct Ctl<'a> {
     lab: &'a Lab,
-    addr: String,
+    addr: Option<String>,
+    state: PathBuf,
 }
 
 impl<'a> Ctl<'a> {
     pub(crate) fn new(lab: &'a Lab, addr: &str) -> Self {
-        Self { lab, addr: addr.to_owned() }
+        Self { lab, addr: Some(addr.to_owned()), state: lab.state() }
+    }
+
+    pub(crate) fn anywhere(lab: &'a Lab) -> Self {
+        Self { lab, addr: None, state: lab.state() }
+    }
+
+    /// As another machine or user: with another state folder, called `state` in the lab's folder.
+    #[must_use]
+    pub fn with_state(self, state: &str) -> Self {
+        Self { state: self.lab.path(state), ..self }
     }
 
     /// Runs a command with `--json` and gives how it ended.
@@ -85,7 +97,10 @@ impl<'a> Ctl<'a> {
 
     fn command(&self) -> Command {
         let mut command = quiet(&binary("meshctl"));
-        command.arg("--state").arg(self.lab.state()).args(["--node", &self.addr, "--json"]);
+        command.arg("--state").arg(&self.state).arg("--json");
+        if let Some(addr) = &self.addr {
+            command.args(["--node", addr]);
+        }
         command
     }
 }

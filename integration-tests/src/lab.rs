@@ -76,7 +76,24 @@ impl Lab {
         self.start_command(command, name, &["--join", seed.addr()])
     }
 
-    fn start_with(&self, name: &str, args: &[&str]) -> Node {
+    /// Starts a node with the lab actors as another machine would: with a state folder of its own, called `state` in the
+    /// lab's folder.
+    ///
+    /// # Panics
+    /// As [`Lab::start`].
+    #[must_use]
+    pub fn join_elsewhere(&self, name: &str, state: &str, args: &[&str], seed: &Node) -> Node {
+        let mut command = quiet(&binary("mesh-node"));
+        command.args(["--name", name, "--lab-actors", "--state"]).arg(self.path(state));
+        self.start_command(command, name, &[&["--join", seed.addr()], args].concat())
+    }
+
+    /// As [`Lab::start`], with more arguments.
+    ///
+    /// # Panics
+    /// As [`Lab::start`].
+    #[must_use]
+    pub fn start_with(&self, name: &str, args: &[&str]) -> Node {
         self.start_command(self.node_command(name), name, args)
     }
 
@@ -106,6 +123,12 @@ impl Lab {
     #[must_use]
     pub fn ctl_at<'a>(&'a self, addr: &str) -> Ctl<'a> {
         Ctl::new(self, addr)
+    }
+
+    /// A `meshctl` that was not told whom to speak to.
+    #[must_use]
+    pub fn ctl_anywhere(&self) -> Ctl<'_> {
+        Ctl::anywhere(self)
     }
 
     fn node_command(&self, name: &str) -> Command {

@@ -29,4 +29,5 @@ pub use eventually::{eventually, poll};
 pub use lab::Lab;
 pub use node::Node;
 pub use process::Process;
+pub use rustix::process::Signal;
 pub use setting::setting;

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use quinn::VarInt;
 use tokio::time::timeout;
 
 use crate::close::{CloseCode, CloseReason};
-use crate::identity::PeerIdentity;
+use crate::identity::{Credential, PeerIdentity};
 use crate::memory::MemoryEnd;
 use crate::probe::Probe;
 use crate::quic::close_reason;
@@ -29,7 +29,7 @@ pub struct Connection {
 }
 
 struct Shared {
-    peer: PeerIdentity,
+    credential: Credential,
     stable_id: u64,
     open_timeout: Duration,
     link: Link,
@@ -41,15 +41,24 @@ pub(crate) enum Link {
 }
 
 impl Connection {
-    pub(crate) fn new(peer: PeerIdentity, open_timeout: Duration, link: Link) -> Self {
+    pub(crate) fn new(credential: Credential, open_timeout: Duration, link: Link) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let stable_id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { shared: Arc::new(Shared { peer, stable_id, open_timeout, link }) }
+        Self { shared: Arc::new(Shared { credential, stable_id, open_timeout, link }) }
     }
 
     /// Who is at the other end, from its verified certificate.
     pub fn peer(&self) -> &PeerIdentity {
-        &self.shared.peer
+        &self.shared.credential.peer
+    }
+
+    /// All that its verified certificate says.
+    pub fn credential(&self) -> &Credential {
+        &self.shared.credential
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakConnection {
+        WeakConnection { shared: Arc::downgrade(&self.shared) }
     }
 
     /// A number that no other connection of this process has or had; the same for all clones.
@@ -200,10 +209,21 @@ impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("stable_id", &self.shared.stable_id)
-            .field("peer", &format_args!("{}", self.shared.peer))
+            .field("peer", &format_args!("{}", self.peer()))
             .field("remote_addr", &self.remote_addr())
             .field("close_reason", &self.close_reason())
             .finish()
+    }
+}
+
+/// A handle that does not keep its connection alive.
+pub(crate) struct WeakConnection {
+    shared: Weak<Shared>,
+}
+
+impl WeakConnection {
+    pub(crate) fn upgrade(&self) -> Option<Connection> {
+        self.shared.upgrade().map(|shared| Connection { shared })
     }
 }
 

@@ -14,6 +14,10 @@ use crate::memory::MemoryEndpoint;
 use crate::name::NameError;
 use crate::quic::endpoint::QuicEndpoint;
 
+mod door;
+
+use door::Door;
+
 /// A place on the network from which peers are dialled and at which they are accepted. Clones are handles on the same
 /// endpoint; when the last is dropped, callers get no answer any more, and connections live on.
 ///
@@ -22,6 +26,7 @@ use crate::quic::endpoint::QuicEndpoint;
 #[derive(Clone)]
 pub struct Endpoint {
     kind: Kind,
+    door: Arc<Door>,
 }
 
 #[derive(Clone)]
@@ -48,7 +53,7 @@ impl Endpoint {
     /// # Panics
     /// Outside of a tokio runtime with its I/O and time drivers on.
     pub fn bind(addr: SocketAddr, identity: &Identity, config: &TransportConfig) -> Result<Self, BindError> {
-        Ok(Self { kind: Kind::Quic(Arc::new(QuicEndpoint::bind(addr, identity, config)?)) })
+        Ok(Self::of(Kind::Quic(Arc::new(QuicEndpoint::bind(addr, identity, config)?))))
     }
 
     /// Opens a UDP socket that only dials: nobody can connect to it.
@@ -59,11 +64,15 @@ impl Endpoint {
     /// # Panics
     /// Outside of a tokio runtime with its I/O and time drivers on.
     pub fn client(identity: &Identity, config: &TransportConfig) -> Result<Self, BindError> {
-        Ok(Self { kind: Kind::Quic(Arc::new(QuicEndpoint::client(identity, config)?)) })
+        Ok(Self::of(Kind::Quic(Arc::new(QuicEndpoint::client(identity, config)?))))
     }
 
     pub(crate) fn memory(endpoint: MemoryEndpoint) -> Self {
-        Self { kind: Kind::Memory(Arc::new(endpoint)) }
+        Self::of(Kind::Memory(Arc::new(endpoint)))
+    }
+
+    fn of(kind: Kind) -> Self {
+        Self { kind, door: Arc::default() }
     }
 
     /// The local address, with the port that was really given.
@@ -85,10 +94,11 @@ impl Endpoint {
     /// # Cancel safety
     /// Cancel safe: a handshake in progress goes on, and the next call gives its connection.
     pub async fn accept(&self) -> Option<Result<Connection, ConnectError>> {
-        match &self.kind {
+        let accepted = match &self.kind {
             Kind::Quic(endpoint) => endpoint.accept().await,
             Kind::Memory(endpoint) => endpoint.accept().await.map(Ok),
-        }
+        };
+        accepted.map(|accepted| accepted.and_then(|connection| self.door.admit(connection)))
     }
 
     /// Dials `addr` and checks that the certificate found there is the expected node's, of our own cluster.
@@ -102,10 +112,11 @@ impl Endpoint {
     /// # Cancel safety
     /// Cancel safe: the attempt is given up.
     pub async fn connect(&self, addr: SocketAddr, expect: Expect<'_>) -> Result<Connection, ConnectError> {
-        match &self.kind {
-            Kind::Quic(endpoint) => endpoint.connect(addr, expect).await,
-            Kind::Memory(endpoint) => endpoint.connect(addr, expect).await,
-        }
+        let connection = match &self.kind {
+            Kind::Quic(endpoint) => endpoint.connect(addr, expect).await?,
+            Kind::Memory(endpoint) => endpoint.connect(addr, expect).await?,
+        };
+        self.door.admit(connection)
     }
 
     /// Closes every connection with [`CloseCode::Shutdown`](crate::CloseCode::Shutdown), and accepts and dials no more.

@@ -3,15 +3,19 @@
 //! ```text
 //! Authority ──issue_node("alpha")───▶ Identity   DNS:alpha.node.<cluster>.mesh  DNS:node.<cluster>.mesh
 //!     │                                          URI:spiffe://<cluster>/node/alpha      usable as server and client
-//!     └───────issue_client("alice")─▶ Identity   URI:spiffe://<cluster>/client/alice    usable as client only
-//!
-//! verified TLS certificate ─▶ PeerIdentity { cluster, role, name, id }
+//!     └───────issue_client("alice")─▶ Identity   URI:spiffe://<cluster>/client/alice    usable as client only,
+//!                                                and an extension with what it may do
+//! verified TLS certificate ─▶ Credential { peer: PeerIdentity { cluster, role, name, id }, grants, … }
 //! ```
 //!
 //! This module touches no files: PEM text comes in and goes out, and whoever stores it guards the keys.
 
 mod authority;
 mod certificate;
+mod credential;
+mod deny;
+mod extension;
+mod request;
 
 use std::fmt;
 
@@ -20,8 +24,13 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-pub use authority::Authority;
-pub(crate) use certificate::{key_id, peer_identity};
+pub use authority::{Authority, Lives};
+pub(crate) use certificate::{authority_cluster, credential, key_id, public_key_info};
+pub use credential::Credential;
+pub(crate) use credential::sha256;
+pub use deny::{Denied, DenyList, InvalidDenied};
+pub(crate) use deny::{from_hex, to_hex};
+pub(crate) use request::SigningRequest;
 
 use crate::name::NameError;
 use crate::quic::tls;
@@ -86,7 +95,7 @@ pub struct Identity {
     roots: Vec<CertificateDer<'static>>,
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
-    peer: PeerIdentity,
+    credential: Credential,
 }
 
 /// An [`Identity`] as text, for its owner to store; `Debug` hides the key.
@@ -117,9 +126,9 @@ impl Identity {
             .map_err(|error| IdentityError::Pem { part: "key", reason: error.to_string() })?;
         CertifiedKey::from_der(chain.clone(), key.clone_key(), &tls::provider())
             .map_err(|error| IdentityError::Key { reason: error.to_string() })?;
-        let peer = peer_identity(&chain[0])?;
+        let credential = credential(&chain[0])?;
         let pem = IdentityPem { ca: ca_pem.to_owned(), cert: cert_pem.to_owned(), key: key_pem.to_owned() };
-        Ok(Self { pem, roots, chain, key, peer })
+        Ok(Self { pem, roots, chain, key, credential })
     }
 
     /// The PEM text from which [`from_pem`](Self::from_pem) makes this identity again.
@@ -129,7 +138,29 @@ impl Identity {
 
     /// Who peers will see in this identity.
     pub fn peer_id(&self) -> &PeerIdentity {
-        &self.peer
+        &self.credential.peer
+    }
+
+    /// What the certificate says: beside who it is, what it may do and until when it counts.
+    pub fn credential(&self) -> &Credential {
+        &self.credential
+    }
+
+    /// The same key and roots with another certificate, DER: a renewed one.
+    ///
+    /// # Errors
+    /// [`IdentityError`] when the certificate is for another key, another name or another role.
+    pub fn renewed(&self, certificate: &[u8]) -> Result<Self, IdentityError> {
+        let renewed = Self::from_pem(&self.pem.ca, &pem_of_certificate(certificate), &self.pem.key)?;
+        if renewed.peer_id() != self.peer_id() {
+            let reason = format!("it is for {}, not for {}", renewed.peer_id(), self.peer_id());
+            return Err(IdentityError::Certificate { reason });
+        }
+        Ok(renewed)
+    }
+
+    pub(crate) fn roots(&self) -> &[CertificateDer<'static>] {
+        &self.roots
     }
 
     pub(crate) fn root_store(&self) -> Result<RootCertStore, rustls::Error> {
@@ -156,14 +187,14 @@ impl Clone for Identity {
             roots: self.roots.clone(),
             chain: self.chain.clone(),
             key: self.key.clone_key(),
-            peer: self.peer.clone(),
+            credential: self.credential.clone(),
         }
     }
 }
 
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Identity").field("peer", &self.peer).finish_non_exhaustive()
+        f.debug_struct("Identity").field("credential", &self.credential).finish_non_exhaustive()
     }
 }
 
@@ -171,6 +202,21 @@ impl fmt::Debug for IdentityPem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IdentityPem").field("ca", &self.ca).field("cert", &self.cert).finish_non_exhaustive()
     }
+}
+
+/// A certificate as a PEM block (RFC 7468).
+pub(crate) fn pem_of_certificate(der: &[u8]) -> String {
+    use base64::Engine;
+    let text = base64::engine::general_purpose::STANDARD.encode(der);
+    let mut pem = "-----BEGIN CERTIFICATE-----\n".to_owned();
+    let mut rest = text.as_str();
+    while !rest.is_empty() {
+        let (line, more) = rest.split_at(rest.len().min(64));
+        pem += line;
+        pem.push('\n');
+        rest = more;
+    }
+    pem + "-----END CERTIFICATE-----\n"
 }
 
 fn certificates(pem: &str, part: &'static str) -> Result<Vec<CertificateDer<'static>>, IdentityError> {

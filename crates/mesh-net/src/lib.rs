@@ -11,7 +11,8 @@
 //! without sockets: for tests with a paused clock, with partitions and killed nodes.
 //!
 //! Everything is bounded: what a peer can make us hold ([`TransportConfig`]), what waits to be sent ([`Outbox`]), how
-//! large a frame may be ([`FrameReader`]). There is no switch that turns certificates off.
+//! large a frame may be ([`FrameReader`]). There is no switch that turns certificates off. Who has none yet can ask for
+//! one ([`enroll()`]), and do nothing else.
 //!
 //! This crate knows nothing of actors, message types or mailboxes, and reads no files. It is the only one that names
 //! quinn and rustls.
@@ -20,6 +21,7 @@ mod close;
 mod config;
 mod connection;
 mod endpoint;
+mod enroll;
 mod frame;
 mod identity;
 mod memory;
@@ -28,13 +30,21 @@ mod outbox;
 mod probe;
 mod quic;
 mod stream;
+mod told;
 
 pub use close::{CloseCode, CloseReason};
 pub use config::{ConfigProblem, TransportConfig, TransportConfigError};
 pub use connection::{Connection, OpenError};
 pub use endpoint::{BindError, ConnectError, Endpoint, Expect};
+pub use enroll::{
+    EnrollError, InvalidToken, Issuer, JoinToken, LedgerError, Registrar, TokenId, TokenKey, TokenLedger,
+    TokenOffer, enroll,
+};
 pub use frame::{Frame, FrameError, FrameReader};
-pub use identity::{Authority, Identity, IdentityError, IdentityPem, PeerIdentity, Role};
+pub use identity::{
+    Authority, Credential, Denied, DenyList, Identity, IdentityError, IdentityPem, InvalidDenied, Lives,
+    PeerIdentity, Role,
+};
 pub use memory::MemoryNetwork;
 pub use name::{NameError, check_name};
 pub use outbox::{Closed, Outbox, PushError};

@@ -3,7 +3,9 @@
 //! Everything that names quinn or rustls lives below this module (and `identity`, which reads certificates).
 
 pub(crate) mod endpoint;
+mod enrolling;
 mod failure;
+pub(crate) mod joining;
 mod settings;
 pub(crate) mod tls;
 

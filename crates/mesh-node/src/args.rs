@@ -51,8 +51,9 @@ pub struct NodeArgs {
     #[arg(long)]
     pub lab_actors: bool,
 
-    #[arg(long, value_name = "FILE", hide = true)]
-    token_file: Option<PathBuf>,
+    /// File with the join token of a mesh whose authority is on another machine [env: MESH_JOIN_TOKEN is the token]
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
 
     #[arg(long, value_name = "IP:PORT", hide = true)]
     http: Option<String>,
@@ -95,6 +96,9 @@ impl NodeArgs {
         layer.extend(
             self.lab_actors.then(|| Given::new(&["lab_actors"], "--lab-actors", Value::Boolean(true))),
         );
+        layer.extend(
+            self.token_file.as_ref().map(|value| Given::new(&["token_file"], "--token-file", path(value))),
+        );
         if !self.join.is_empty() {
             let seeds = self.join.iter().cloned().map(Value::String).collect();
             layer.extend(Some(Given::new(&["join"], "--join", Value::Array(seeds))));
@@ -107,20 +111,10 @@ impl NodeArgs {
 
     /// What was asked for, here or in the environment, and is not served.
     pub(crate) fn refused(&self, environment: impl Fn(&str) -> Option<String>) -> Vec<Problem> {
-        const TOKEN: &str = "this version lets in who has the state folder's authority only";
         const HTTP: &str = "this version serves no HTTP";
         const STORE: &str = "this version stores nothing beside its keys";
-        let flags = [
-            (self.token_file.is_some(), "--token-file", TOKEN),
-            (self.http.is_some(), "--http", HTTP),
-            (self.store.is_some(), "--store", STORE),
-        ];
-        let variables = [
-            ("MESH_TOKEN_FILE", TOKEN),
-            ("MESH_JOIN_TOKEN", TOKEN),
-            ("MESH_HTTP", HTTP),
-            ("MESH_STORE", STORE),
-        ];
+        let flags = [(self.http.is_some(), "--http", HTTP), (self.store.is_some(), "--store", STORE)];
+        let variables = [("MESH_HTTP", HTTP), ("MESH_STORE", STORE)];
         let is_set = |name: &str| environment(name).is_some_and(|value| !value.is_empty());
         let variables = variables.map(|(name, reason)| (is_set(name), name, reason));
         let given = flags.into_iter().chain(variables).filter(|(is_given, ..)| *is_given);

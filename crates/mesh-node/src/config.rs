@@ -41,8 +41,8 @@ pub struct NodeSettings {
     #[schemars(example = &"alpha")]
     pub name: Option<String>,
     /// Address to listen on (UDP). Default: 127.0.0.1:7946, or the next free port when that one is taken. On an
-    /// address that other machines reach, only those get in whose certificate is signed by the same authority: copy
-    /// the folder `ca` of the state folder to each machine first.
+    /// address that other machines reach, only those get in whose certificate is signed by the same authority: each
+    /// gets one by a join token, which is shown on the terminal then, or made by `meshctl token create`.
     #[serde(with = "units::address")]
     #[schemars(with = "Option<String>", example = &"127.0.0.1:7946")]
     pub listen: Option<SocketAddr>,
@@ -55,6 +55,20 @@ pub struct NodeSettings {
     /// Folder of keys and certificates. The nodes of one user may share it: the authority and the client identity are
     /// common, and each node has a folder of its own in it.
     pub state: PathBuf,
+    /// File with a join token: for the first start of a node whose mesh has its authority on another machine, together
+    /// with `join`. Once the node has its certificate the token is used up, and not read again. The environment variable
+    /// MESH_JOIN_TOKEN is the token itself. Default: none.
+    #[schemars(with = "Option<String>", example = &"token")]
+    pub token_file: Option<PathBuf>,
+    /// How long the certificates of nodes count that this one's authority issues; 10 s to 10 years. A node renews its
+    /// own when a third of it is left.
+    #[serde(with = "units::duration")]
+    #[schemars(with = "String")]
+    pub certificate_life: Duration,
+    /// How long the certificates of clients count that this one's authority issues; 10 s to 10 years.
+    #[serde(with = "units::duration")]
+    #[schemars(with = "String")]
+    pub client_certificate_life: Duration,
     /// Where to write `{"name","id","addr","cluster","pid","http"}` once the node answers messages. Default: nowhere.
     #[schemars(with = "Option<String>", example = &"alpha.json")]
     pub ready_file: Option<PathBuf>,
@@ -96,6 +110,9 @@ impl Default for NodeSettings {
             advertise: None,
             join: Vec::new(),
             state: PathBuf::from(".mesh"),
+            token_file: None,
+            certificate_life: mesh_net::Lives::default().node,
+            client_certificate_life: mesh_net::Lives::default().client,
             ready_file: None,
             lab_actors: false,
             log: None,
@@ -109,6 +126,8 @@ impl Default for NodeSettings {
     }
 }
 
+const CERTIFICATE_LIFE_MIN: Duration = Duration::from_secs(10);
+const CERTIFICATE_LIFE_MAX: Duration = Duration::from_secs(3650 * 24 * 3600);
 const LABEL_BYTES_MAX: usize = 128;
 
 impl NodeSettings {
@@ -153,6 +172,13 @@ impl NodeSettings {
         }
         for (key, value, min, max) in [
             ("join_timeout", self.join_timeout, Duration::from_millis(100), Duration::from_secs(600)),
+            ("certificate_life", self.certificate_life, CERTIFICATE_LIFE_MIN, CERTIFICATE_LIFE_MAX),
+            (
+                "client_certificate_life",
+                self.client_certificate_life,
+                CERTIFICATE_LIFE_MIN,
+                CERTIFICATE_LIFE_MAX,
+            ),
             ("drain_timeout", self.drain_timeout, Duration::ZERO, Duration::from_secs(3600)),
         ] {
             if value < min || value > max {

@@ -12,6 +12,7 @@ mod listing;
 mod message;
 mod output;
 mod table;
+mod trust;
 mod workflow;
 
 use std::io::{self, IsTerminal, Write};
@@ -21,7 +22,7 @@ use std::time::Instant;
 use clap::{CommandFactory, Parser};
 
 pub use self::args::CtlArgs;
-use self::args::{ActorCommand, Command, WorkflowCommand};
+use self::args::{ActorCommand, Command, TokenCommand, WorkflowCommand};
 use self::connection::Connection;
 use self::error::CtlError;
 use self::output::Output;
@@ -66,6 +67,8 @@ fn run(args: &CtlArgs, mut output: Output<'_>) -> Result<(), CtlError> {
         Command::Workflow(WorkflowCommand::Check { file, strict }) => {
             workflow::check(file, *strict, &mut output)
         }
+        Command::Token(TokenCommand::Create(token)) => trust::create_token(args, token, &mut output),
+        Command::Ca(command) => trust::ca(args, command, &mut output),
         _ => {
             // One thread does: there is one connection, and nothing here computes.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -78,6 +81,12 @@ fn run(args: &CtlArgs, mut output: Output<'_>) -> Result<(), CtlError> {
 
 async fn on_the_mesh(args: &CtlArgs, output: &mut Output<'_>) -> Result<(), CtlError> {
     let mut signals = Signals::listen()?;
+    if let Command::Enroll(enroll) = &args.command {
+        return tokio::select! {
+            enrolled = trust::enroll(args, enroll, output) => enrolled,
+            _ = signals.next() => Err(CtlError::Interrupted),
+        };
+    }
     let connection = tokio::select! {
         opened = Connection::open(args) => opened?,
         _ = signals.next() => return Err(CtlError::Interrupted),
@@ -116,8 +125,12 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
             if output.is_json { Ok(output.line(&reply)?) } else { Ok(()) }
         }
         Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(mesh, args, output).await,
-        Command::Completions { .. } | Command::Workflow(_) => {
-            unreachable!("these need no mesh, and were done before")
+        Command::Completions { .. }
+        | Command::Workflow(_)
+        | Command::Token(_)
+        | Command::Enroll(_)
+        | Command::Ca(_) => {
+            unreachable!("these need no connection, and were done before")
         }
     }
 }

@@ -29,6 +29,20 @@ pub enum NodeError {
     /// The state folder cannot be used; the error says what to do.
     #[error(transparent)]
     State(#[from] StateError),
+    /// The join token cannot be used as it is. The operator's mistake; the error repeats nothing of it.
+    #[error("the join token of {place} cannot be used: {reason}")]
+    Token {
+        /// Where it was given: `MESH_JOIN_TOKEN`, or the file.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// No node gave this one a certificate for its token; every node that was asked, with its answer.
+    #[error("could not enrol: {}", .failures.join("; "))]
+    Enroll {
+        /// What came of each.
+        failures: Vec<String>,
+    },
     /// The node could not be started or could not join: the address is taken, no seed answers or lets it in.
     #[error(transparent)]
     Start(#[from] StartNodeError),
@@ -57,7 +71,7 @@ impl NodeError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Settings(_) | Self::SettingsFile { .. } | Self::Model(_) => 2,
+            Self::Settings(_) | Self::SettingsFile { .. } | Self::Model(_) | Self::Token { .. } => 2,
             _ => 1,
         }
     }
@@ -74,8 +88,9 @@ impl NodeError {
             }
             StartNodeError::Join { failures } if failures.iter().any(|(_, failure)| is_distrust(failure)) => {
                 Some(
-                    "a node of another mesh answers there; nodes of one mesh have one authority: give the --state of that mesh, or copy its folder `ca` into an \
-                 empty state folder",
+                    "a node of another mesh answers there; nodes of one mesh have one authority: give the --state of that \
+                 mesh; or, on another machine, an empty --state and a join token (MESH_JOIN_TOKEN or --token-file), made \
+                 by `meshctl token create` there",
                 )
             }
             StartNodeError::Join { .. } => Some(

@@ -13,10 +13,12 @@
 //! another and how messages get to actors is the affair of the crate `mesh`.
 
 mod args;
+mod certify;
 pub mod config;
 pub mod ctl;
 mod environment;
 mod error;
+mod guard;
 pub mod lab;
 mod logging;
 mod model;
@@ -27,6 +29,7 @@ mod signals;
 mod standard;
 mod state;
 mod threads;
+mod token;
 
 pub use args::NodeArgs;
 pub use error::NodeError;

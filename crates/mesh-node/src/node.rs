@@ -3,21 +3,26 @@
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use mesh::{BindError, Mesh, NodeBuilder, NodeConfig, PublishError, Runtimes, Spawnable, StartNodeError};
+use mesh_net::{JoinToken, Lives};
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use crate::certify::Applicant;
 use crate::config::{self, NodeSettings, Problem, Problems};
 use crate::error::NodeError;
+use crate::guard::{self, Guard};
 use crate::ready::Ready;
 use crate::signals::Signals;
-use crate::state::{NodeState, StateFolder};
+use crate::state::{NodeState, Signer, StateFolder, Wanted};
 use crate::threads::NetworkThread;
+use crate::token::{self, BadToken};
 use crate::{NodeArgs, environment, lab, logging, name};
 
 /// The port that is taken when none is given, if it is free; otherwise one of the next ones.
@@ -79,6 +84,7 @@ type Opening = Box<dyn FnOnce(&Mesh) -> Result<(), PublishError> + Send>;
 #[must_use = "a node does nothing before `run`"]
 pub struct Node {
     settings: NodeSettings,
+    token: Result<Option<JoinToken>, BadToken>,
     /// Applied anew to each attempt to start.
     registrations: Vec<Registration>,
     openings: Vec<Opening>,
@@ -113,7 +119,10 @@ impl Node {
         let settings = config::read(file, environment, args.layer());
         let refused = args.refused(environment);
         match settings {
-            Ok(settings) if refused.is_empty() => Ok(Self { file: name, ..Self::new(settings) }),
+            Ok(settings) if refused.is_empty() => {
+                let token = token::given(settings.token_file.as_deref(), environment);
+                Ok(Self { token, file: name, ..Self::new(settings) })
+            }
             Ok(_) => Err(Problems(refused).into()),
             Err(Problems(problems)) => Err(Problems([problems, refused].concat()).into()),
         }
@@ -122,7 +131,7 @@ impl Node {
     /// A node with these settings; nothing is read from elsewhere.
     pub fn new(settings: NodeSettings) -> Self {
         let (registrations, openings) = (Vec::new(), Vec::new());
-        Self { settings, registrations, openings, kinds: BTreeSet::new(), file: None }
+        Self { settings, token: Ok(None), registrations, openings, kinds: BTreeSet::new(), file: None }
     }
 
     /// Lets actors of the type `A` be spawned on this node as `kind`: by the settings, by meshctl, by other nodes.
@@ -168,7 +177,7 @@ impl Node {
             );
         }
         let mut signals = Signals::listen()?;
-        let state = self.claim()?;
+        let state = self.claim().await?;
         if let Some(path) = &self.settings.ready_file {
             Ready::forget(path)?;
         }
@@ -185,7 +194,11 @@ impl Node {
         };
         let result = match self.open(&node, &state).await {
             Ok(()) => {
-                let signal = signals.next().await;
+                self.invite(&state, node.local_addr())?;
+                let signal = tokio::select! {
+                    signal = signals.next() => signal,
+                    () = Guard::new(&node, &state).watch() => unreachable!("it watches until it is dropped"),
+                };
                 tracing::info!(signal, "leaving the mesh");
                 Ok(())
             }
@@ -204,13 +217,22 @@ impl Node {
         if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
     }
 
-    fn claim(&self) -> Result<NodeState, NodeError> {
-        let client = name::of_client(std::env::var("USER").ok().as_deref());
-        let state = StateFolder::new(&self.settings.state);
-        match &self.settings.name {
-            Some(name) => Ok(state.claim_node(name, &client)?),
-            None => Ok(state.claim_new_node(&client)?),
-        }
+    async fn claim(&self) -> Result<NodeState, NodeError> {
+        let client_name = name::of_client(std::env::var("USER").ok().as_deref());
+        let applicant = Applicant {
+            state: self.state_folder(),
+            name: self.settings.name.as_deref(),
+            client_name: &client_name,
+            seeds: &self.settings.join,
+            token: &self.token,
+        };
+        applicant.certified().await
+    }
+
+    fn state_folder(&self) -> StateFolder {
+        let lives =
+            Lives { node: self.settings.certificate_life, client: self.settings.client_certificate_life };
+        StateFolder::new(&self.settings.state).with_lives(lives)
     }
 
     /// Starts on the address that was given, or on the first free one of the usual ones.
@@ -247,6 +269,11 @@ impl Node {
             membership: self.settings.membership(),
         };
         let builder = mesh::Node::builder(config);
+        let builder = match guard::issuer(state, self.state_folder().ledger()) {
+            Some(issuer) => builder.issuer(issuer),
+            None => builder,
+        };
+        let builder = builder.deny(state.denied_at_start().clone());
         let builder = self.registrations.iter().fold(builder, |builder, register| register(builder));
         builder.start(state.identity().clone(), runtimes.clone()).await
     }
@@ -278,6 +305,25 @@ impl Node {
         let join = join_command(&ready.addr, &self.settings.state);
         let _ = writeln!(io::stdout(), "listening {local}\njoin with: {join}");
         tracing::info!(node = ready.name, addr = ready.addr, cluster = ready.cluster, "node is ready");
+        Ok(())
+    }
+
+    /// A node that other machines can reach shows how they get in: on a terminal only, where no log keeps it.
+    fn invite(&self, state: &NodeState, local: SocketAddr) -> Result<(), NodeError> {
+        let Signer::Own(authority) = state.signer() else { return Ok(()) };
+        let mut stdout = io::stdout();
+        if local.ip().is_loopback() || !stdout.is_terminal() {
+            return Ok(());
+        }
+        let wanted = Wanted {
+            role: mesh_net::Role::Node,
+            ttl: Duration::from_secs(3600),
+            name: None,
+            grants: Default::default(),
+        };
+        let token = self.state_folder().ledger().create(authority, &wanted)?;
+        // Nobody may read it; the node is no worse for that.
+        let _ = writeln!(stdout, "MESH_JOIN_TOKEN={}  (one node, one hour)", *token.to_text());
         Ok(())
     }
 

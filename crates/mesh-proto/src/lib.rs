@@ -18,8 +18,10 @@
 mod codec;
 pub mod credit;
 mod directory;
+mod enroll;
 mod failure;
 pub mod frame;
+mod grant;
 mod id;
 pub mod membership;
 mod path;
@@ -29,7 +31,9 @@ pub use codec::{
     encode_payload_to_vec,
 };
 pub use directory::{Directory, Entry};
+pub use enroll::{ENROLL_BYTES_MAX, EnrollReply, EnrollRequest};
 pub use failure::{Failure, Json, Retry};
+pub use grant::{ActorPattern, GRANT_TEXT_BYTES_MAX, GRANTS_MAX, Grant, GrantSet, InvalidGrant, Verb};
 pub use id::{ActorId, Boot, NodeId};
 pub use membership::MemberState;
 pub use path::{ActorPath, InvalidKind, InvalidPath, Kind, check_name};

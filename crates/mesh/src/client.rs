@@ -7,6 +7,7 @@ use crate::{
     session::Session,
     shared::{Me, Reclaimer, Role, Shared},
     tasks::Tasks,
+    trust::Trust,
 };
 use mesh_actor::{Runtimes, System};
 use mesh_net::{BindError, ConnectError, Endpoint, Expect, Identity, PeerIdentity, TransportConfig};
@@ -134,6 +135,7 @@ async fn connect(
         running: Default::default(),
         tasks: Tasks::new(network),
         reclaimer: Reclaimer::default(),
+        trust: Trust::default(),
         role: Role::Client { uplink: OnceLock::new() },
         loss_probe: config.transport.loss_probe,
     });

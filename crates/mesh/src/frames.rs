@@ -131,6 +131,22 @@ impl Frames {
         }
     }
 
+    /// Takes out the messages that `is_meant` names; what is left weighs less.
+    pub(crate) fn take_out(&mut self, mut is_meant: impl FnMut(&Frame) -> bool) -> Vec<Frame> {
+        if !self.items[self.next..].iter().any(&mut is_meant) {
+            return Vec::new();
+        }
+        let (out, left): (Vec<_>, Vec<_>) = self.items.drain(self.next..).partition(is_meant);
+        self.items.extend(left);
+        self.weight = out.iter().fold(self.weight, |weight, frame| weight.minus(frame.weight()));
+        out
+    }
+
+    /// Says who the sender is, where that is not whose connection it is.
+    pub(crate) fn speaks(&mut self, origin: Arc<dyn Origin>) {
+        self.origin = origin;
+    }
+
     pub(crate) fn origin(&self) -> &Arc<dyn Origin> {
         &self.origin
     }

@@ -37,6 +37,7 @@ mod session;
 mod shared;
 mod stream_out;
 mod tasks;
+mod trust;
 mod wire;
 
 pub use client::{Client, ClientConfig, ClientError};
@@ -54,6 +55,7 @@ pub use node_actor::{
 pub use registry::{SpawnContext, Spawnable};
 pub use reliable::Reliable;
 pub use session::HelloError;
+pub use trust::RenewError;
 pub use wire::{KindError, Kinds, WireActor, WireMessage, raw_bytes};
 
 pub use mesh_actor::{
@@ -66,4 +68,4 @@ pub use mesh_net::{
     PeerIdentity, Role, TransportConfig,
 };
 pub use mesh_proto::membership::MembershipConfig;
-pub use mesh_proto::{ActorPath, Failure, InvalidPath, Json, Retry};
+pub use mesh_proto::{ActorPath, Failure, Grant, GrantSet, InvalidGrant, InvalidPath, Json, Retry, Verb};

@@ -157,6 +157,11 @@ impl Membership {
         })
     }
 
+    /// Every connection to another node.
+    pub(crate) fn node_sessions(&self) -> Vec<Arc<Session>> {
+        self.state.lock().nodes.values().filter(|session| !session.is_closed()).cloned().collect()
+    }
+
     /// The connection to a node.
     pub(crate) fn session_of(&self, id: NodeId) -> Result<Arc<Session>, AskError> {
         let state = self.state.lock();

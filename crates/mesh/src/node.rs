@@ -9,9 +9,10 @@ use crate::{
     registry::{Registry, Spawnable},
     shared::{Me, Reclaimer, Role, Shared},
     tasks::Tasks,
+    trust::{self, Trust},
 };
 use mesh_actor::{ActorSpec, Class, Runtimes, System};
-use mesh_net::{BindError, CloseCode, Endpoint, Identity, PeerIdentity};
+use mesh_net::{BindError, CloseCode, DenyList, Endpoint, Identity, Issuer, PeerIdentity};
 use mesh_proto::NodeId;
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -25,6 +26,8 @@ pub struct Node {
 pub struct NodeBuilder {
     config: NodeConfig,
     registry: Registry,
+    issuer: Option<Arc<Issuer>>,
+    denied: DenyList,
 }
 
 /// Why a node could not be started. Nothing is left running.
@@ -70,7 +73,7 @@ impl Node {
     /// A node with these settings.
     #[must_use]
     pub fn builder(config: NodeConfig) -> NodeBuilder {
-        NodeBuilder { config, registry: Registry::default() }
+        NodeBuilder { config, registry: Registry::default(), issuer: None, denied: DenyList::default() }
     }
 
     /// The mesh, seen from this node.
@@ -164,6 +167,21 @@ impl NodeBuilder {
         self
     }
 
+    /// Lets the node issue certificates: to who brings a token, and to nodes whose certificate runs out. Only for a node
+    /// that holds the authority's key; others say who does.
+    #[must_use]
+    pub fn issuer(mut self, issuer: Arc<Issuer>) -> Self {
+        self.issuer = Some(issuer);
+        self
+    }
+
+    /// Peers that are not let in, from the first moment. [`Node::deny`] replaces the list.
+    #[must_use]
+    pub fn deny(mut self, denied: DenyList) -> Self {
+        self.denied = denied;
+        self
+    }
+
     /// Binds the port, and joins if there are seeds.
     ///
     /// # Errors
@@ -220,6 +238,7 @@ impl NodeBuilder {
             boot: crate::shared::boot_now(),
             cluster: peer_id.cluster.as_str().into(),
         };
+        endpoint.deny(self.denied);
         let network = runtimes.network.clone();
         let loss_probe = self.config.transport.loss_probe;
         let membership = Membership::new(me.clone(), endpoint, self.config)
@@ -234,6 +253,7 @@ impl NodeBuilder {
             running: Default::default(),
             tasks: Tasks::new(network),
             reclaimer: Reclaimer::default(),
+            trust: Trust::new(self.issuer),
             role: Role::Member(Box::new(membership)),
             loss_probe,
         });
@@ -246,6 +266,7 @@ impl NodeBuilder {
         });
         mesh.publish(node_actor::NAME, &actor)
             .expect("the node's own actor has sound kinds and is the first");
+        trust::serve_enrolments(&shared);
         shared.tasks.spawn(membership::accept(Arc::clone(&shared)));
         shared.tasks.spawn(shared.reclaimer.run());
         if let Some(membership) = shared.membership()

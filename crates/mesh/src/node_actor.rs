@@ -6,7 +6,7 @@ use crate::{
     wire::{Kinds, WireActor, WireMessage},
 };
 use mesh_actor::{Actor, AskError, Context, Handler, Message};
-use mesh_proto::Failure;
+use mesh_proto::{Failure, Verb};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -67,6 +67,7 @@ impl Message for ListMembers {
 
 impl WireMessage for ListMembers {
     const KIND: &'static str = "mesh.members.v1";
+    const VERB: Option<Verb> = Some(Verb::Read);
 }
 
 impl Handler<ListMembers> for NodeActor {
@@ -124,6 +125,7 @@ impl Message for ListActors {
 
 impl WireMessage for ListActors {
     const KIND: &'static str = "mesh.actors.v1";
+    const VERB: Option<Verb> = Some(Verb::Read);
 }
 
 impl Handler<ListActors> for NodeActor {
@@ -163,6 +165,7 @@ impl Message for ListNames {
 
 impl WireMessage for ListNames {
     const KIND: &'static str = "mesh.names.v1";
+    const VERB: Option<Verb> = Some(Verb::Read);
 }
 
 impl Handler<ListNames> for NodeActor {
@@ -191,6 +194,7 @@ impl Message for ListKinds {
 
 impl WireMessage for ListKinds {
     const KIND: &'static str = "mesh.kinds.v1";
+    const VERB: Option<Verb> = Some(Verb::Read);
 }
 
 impl Handler<ListKinds> for NodeActor {
@@ -233,6 +237,7 @@ impl Message for Spawn {
 
 impl WireMessage for Spawn {
     const KIND: &'static str = "mesh.spawn.v1";
+    const VERB: Option<Verb> = Some(Verb::Spawn);
 }
 
 impl Handler<Spawn> for NodeActor {
@@ -257,6 +262,7 @@ impl Message for Stop {
 
 impl WireMessage for Stop {
     const KIND: &'static str = "mesh.stop.v1";
+    const VERB: Option<Verb> = Some(Verb::Admin);
 }
 
 impl Handler<Stop> for NodeActor {

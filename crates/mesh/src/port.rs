@@ -14,10 +14,12 @@ use mesh_proto::{
 };
 use std::{any::Any, sync::Arc};
 
+mod guard;
 mod local;
 mod parcel;
 mod relay;
 
+pub(crate) use guard::GuardedPort;
 pub(crate) use local::{Local, LocalPort};
 pub(crate) use parcel::{RemoteParcel, answer_messages, answer_streams};
 pub(crate) use relay::RelayPort;

@@ -20,7 +20,7 @@ use crate::{
 };
 use bytes::Bytes;
 use mesh_actor::AskError;
-use mesh_net::{CloseCode, CloseReason, Connection, Outbox, Role};
+use mesh_net::{CloseCode, CloseReason, Connection, Credential, Outbox, Role};
 use mesh_proto::{
     Boot, EncodeError, Failure, NodeId, encode_frame,
     frame::{Body, Control, INLINE_BYTES_MAX, LANES, MESSAGE_BYTES_MAX, ReplyHeader},
@@ -37,6 +37,7 @@ use std::{
 
 mod body;
 mod control;
+mod guest;
 mod hello;
 mod lane;
 mod loss;
@@ -64,6 +65,8 @@ pub(crate) struct Peer {
     pub(crate) name: Arc<str>,
     pub(crate) role: Role,
     pub(crate) boot: Boot,
+    /// What it can do, one bit each.
+    pub(crate) features: u64,
     /// Where it accepts connections; empty for a client.
     pub(crate) listens: Arc<str>,
 }
@@ -107,6 +110,15 @@ enum Running {
 impl Session {
     pub(crate) fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// What the peer's certificate says.
+    pub(crate) fn credential(&self) -> &Credential {
+        self.connection.credential()
     }
 
     pub(crate) fn is_dialled(&self) -> bool {

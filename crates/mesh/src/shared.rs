@@ -2,7 +2,7 @@
 
 use crate::{
     failure::ended, membership::Membership, pending::Pending, port::Local, registry::Registry,
-    session::Session, stream_out::StreamOut, tasks::Tasks,
+    session::Session, stream_out::StreamOut, tasks::Tasks, trust::Trust,
 };
 use mesh_actor::{AskError, ExitReason, System};
 use mesh_proto::{ActorId, ActorPath, Boot, InvalidPath, NodeId, membership::Load};
@@ -55,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) running: Mutex<HashMap<u64, Arc<StreamOut>>>,
     pub(crate) tasks: Tasks,
     pub(crate) reclaimer: Reclaimer,
+    pub(crate) trust: Trust,
     pub(crate) role: Role,
     /// How often a peer's port is probed.
     pub(crate) loss_probe: Duration,

@@ -3,6 +3,7 @@
 use crate::port::{RemoteParcel, answer_messages, answer_streams};
 use futures::future::BoxFuture;
 use mesh_actor::{Actor, ActorRef, Context, Handler, Message, Open, StreamHandler, Streaming};
+use mesh_proto::Verb;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use std::{any::Any, fmt};
@@ -42,6 +43,10 @@ pub trait WireMessage:
 {
     /// The kind's name: `area.verb_or_noun.vN`.
     const KIND: &'static str;
+
+    /// What a client must have been granted to send it; `None` goes by how it is sent: [`Verb::Tell`], [`Verb::Ask`] or
+    /// [`Verb::Stream`]. Other nodes need no grant.
+    const VERB: Option<Verb> = None;
 }
 
 /// An actor that can be reached by a path: it says which kinds it takes.
@@ -62,6 +67,7 @@ pub(crate) type OpenRun<A> =
 pub(crate) struct KindRow<A: Actor> {
     pub(crate) name: &'static str,
     pub(crate) streams: bool,
+    pub(crate) verb: Option<Verb>,
     pub(crate) schema: fn() -> schemars::Schema,
     pub(crate) open_run: OpenRun<A>,
     /// A typed `Recipient` for callers in this process.
@@ -85,6 +91,7 @@ impl<A: Actor> Kinds<A> {
         self.rows.push(KindRow {
             name: M::KIND,
             streams: false,
+            verb: M::VERB,
             schema: || schemars::schema_for!(M),
             open_run: answer_messages::<A, M>,
             local: |actor| Box::new(actor.recipient::<M>()),
@@ -102,6 +109,7 @@ impl<A: Actor> Kinds<A> {
         self.rows.push(KindRow {
             name: M::KIND,
             streams: true,
+            verb: M::VERB,
             schema: || schemars::schema_for!(M),
             open_run: answer_streams::<A, M>,
             local: |actor| Box::new(actor.recipient::<Open<M>>()),

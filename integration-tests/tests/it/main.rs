@@ -2,6 +2,7 @@
 
 mod backpressure;
 mod examples;
+mod identity;
 mod mesh;
 mod refusals;
 mod tidy;

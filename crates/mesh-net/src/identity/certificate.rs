@@ -1,18 +1,46 @@
-//! Reading names out of certificates.
+//! Reading names and grants out of certificates.
+
+use std::time::{Duration, SystemTime};
 
 use rustls::pki_types::CertificateDer;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
+use x509_parser::time::ASN1Time;
 
+use super::credential::{Credential, sha256};
+use super::deny::to_hex;
+use super::extension::grants_of;
 use super::{IdentityError, PeerIdentity, Role};
 use crate::name::check_name;
 
 const ID_BYTES: usize = 16;
 
-/// Who a leaf certificate is for. It says nothing about whether the certificate is valid: TLS does that.
-pub(crate) fn peer_identity(certificate: &CertificateDer<'_>) -> Result<PeerIdentity, IdentityError> {
+/// What a leaf certificate says. It says nothing about whether the certificate is valid: TLS does that.
+pub(crate) fn credential(certificate: &CertificateDer<'_>) -> Result<Credential, IdentityError> {
     let x509 = parse(certificate)?;
-    let uri = mesh_uri(&x509)?;
+    let peer = peer_identity(&x509)?;
+    let grants = match peer.role {
+        Role::Client => grants_of(&x509),
+        Role::Node => Default::default(),
+    };
+    Ok(Credential {
+        peer,
+        grants,
+        serial: to_hex(x509.tbs_certificate.serial.to_bytes_be().as_slice()),
+        fingerprint: sha256(certificate),
+        not_before: system_time(x509.validity().not_before),
+        not_after: system_time(x509.validity().not_after),
+        der: certificate.as_ref().into(),
+    })
+}
+
+fn system_time(time: ASN1Time) -> SystemTime {
+    let since = Duration::from_secs(time.timestamp().unsigned_abs());
+    if time.timestamp() < 0 { SystemTime::UNIX_EPOCH - since } else { SystemTime::UNIX_EPOCH + since }
+}
+
+fn peer_identity(x509: &X509Certificate<'_>) -> Result<PeerIdentity, IdentityError> {
+    let uri = mesh_uri(x509)?;
     let malformed =
         || IdentityError::Certificate { reason: format!("unknown form of name \"{}\"", uri.escape_debug()) };
     let mut parts = uri.split('/');
@@ -30,7 +58,7 @@ pub(crate) fn peer_identity(certificate: &CertificateDer<'_>) -> Result<PeerIden
 }
 
 /// The cluster that an authority's own certificate names.
-pub(super) fn authority_cluster(certificate: &CertificateDer<'_>) -> Result<String, IdentityError> {
+pub(crate) fn authority_cluster(certificate: &CertificateDer<'_>) -> Result<String, IdentityError> {
     let x509 = parse(certificate)?;
     if !x509.is_ca() {
         return Err(IdentityError::Certificate { reason: "it may not sign others".to_owned() });
@@ -43,6 +71,11 @@ pub(super) fn authority_cluster(certificate: &CertificateDer<'_>) -> Result<Stri
 /// The raw public key of a certificate, to compare with a key pair's.
 pub(super) fn public_key(certificate: &CertificateDer<'_>) -> Result<Vec<u8>, IdentityError> {
     Ok(parse(certificate)?.public_key().subject_public_key.data.to_vec())
+}
+
+/// The certificate's public key with its kind (SubjectPublicKeyInfo), DER.
+pub(crate) fn public_key_info(certificate: &CertificateDer<'_>) -> Result<Vec<u8>, IdentityError> {
+    Ok(parse(certificate)?.public_key().raw.to_vec())
 }
 
 /// The first 16 bytes of the SHA-256 of `subject_public_key_info`, big-endian.

@@ -1,3 +1,5 @@
+use mesh_proto::GrantSet;
+
 use super::*;
 
 fn authority() -> Authority {
@@ -9,7 +11,7 @@ fn an_issued_identity_names_its_cluster_role_and_holder() {
     let node = authority().issue_node("alpha").unwrap();
     assert_eq!(node.peer_id().to_string(), "spiffe://farm/node/alpha");
     assert_eq!((node.peer_id().role, node.peer_id().name.as_str()), (Role::Node, "alpha"));
-    let client = authority().issue_client("alice").unwrap();
+    let client = authority().issue_client("alice", &GrantSet::all()).unwrap();
     assert_eq!(client.peer_id().to_string(), "spiffe://farm/client/alice");
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 
+use mesh_proto::GrantSet;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -16,7 +17,7 @@ use crate::close::CloseCode;
 use crate::config::TransportConfig;
 use crate::connection::{Connection, Link};
 use crate::endpoint::{ConnectError, Expect};
-use crate::identity::{PeerIdentity, Role};
+use crate::identity::{Credential, PeerIdentity, Role};
 use crate::name::check_name;
 
 pub(crate) struct MemoryEndpoint {
@@ -28,6 +29,7 @@ pub(crate) struct MemoryEndpoint {
 /// What stands at an address.
 pub(super) struct Listener {
     pub(super) identity: PeerIdentity,
+    grants: GrantSet,
     incoming_max: usize,
     connections_max: usize,
     state: Mutex<ListenerState>,
@@ -105,12 +107,9 @@ impl MemoryEndpoint {
         let config = &self.network.config;
         let link = Arc::new(MemoryLink::new(config));
         let end = |side, remote_addr| Link::Memory(MemoryEnd::new(link.clone(), side, remote_addr));
-        let ours = Connection::new(listener.identity.clone(), config.open_timeout, end(Side::Dialer, addr));
-        let theirs = Connection::new(
-            self.listener.identity.clone(),
-            config.open_timeout,
-            end(Side::Acceptor, self.addr),
-        );
+        let ours = Connection::new(listener.credential(), config.open_timeout, end(Side::Dialer, addr));
+        let theirs =
+            Connection::new(self.listener.credential(), config.open_timeout, end(Side::Acceptor, self.addr));
         // The network first, so that neither a cut nor a kill can miss the link.
         self.network.lock().add_link(&link, &self.listener.identity.name, &listener.identity.name);
         if !self.listener.keep(&link, Side::Dialer) {
@@ -142,9 +141,21 @@ impl Drop for MemoryEndpoint {
 }
 
 impl Listener {
-    pub(super) fn new(identity: PeerIdentity, config: &TransportConfig) -> Self {
+    pub(super) fn new(identity: PeerIdentity, grants: GrantSet, config: &TransportConfig) -> Self {
         let (incoming_max, connections_max) = (config.max_incoming.into(), config.connections_max.into());
-        Self { identity, incoming_max, connections_max, state: Mutex::default(), changed: Notify::new() }
+        Self {
+            identity,
+            grants,
+            incoming_max,
+            connections_max,
+            state: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// What peers are told of it.
+    fn credential(&self) -> Credential {
+        Credential::in_memory(self.identity.clone(), self.grants.clone())
     }
 
     /// Accepts and dials no more; gives the links that were made here.

@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Weak};
 
+use mesh_proto::GrantSet;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
@@ -95,8 +96,13 @@ impl MemoryNetwork {
         Ok(self.endpoint(identity(Role::Client, name)?))
     }
 
-    /// An endpoint that peers will know by `identity`, at an address of its own.
+    /// An endpoint that peers will know by `identity`, at an address of its own. If it is a client's, it may do all.
     pub fn endpoint(&self, identity: PeerIdentity) -> Endpoint {
+        self.endpoint_with_grants(identity, GrantSet::all())
+    }
+
+    /// Like [`endpoint`](Self::endpoint), for a client that may do what is granted and no more.
+    pub fn endpoint_with_grants(&self, identity: PeerIdentity, grants: GrantSet) -> Endpoint {
         let mut state = self.shared.lock();
         let addr = loop {
             let [high, low] = state.hosts.to_be_bytes();
@@ -107,7 +113,7 @@ impl MemoryNetwork {
                 break addr;
             }
         };
-        self.open(&mut state, identity, addr)
+        self.open(&mut state, identity, grants, addr)
     }
 
     /// Like [`endpoint`](Self::endpoint), at a given address: a killed node that comes back where it was.
@@ -119,7 +125,7 @@ impl MemoryNetwork {
         if state.listeners.contains_key(&addr) {
             return Err(BindError::InUse { addr });
         }
-        Ok(self.open(&mut state, identity, addr))
+        Ok(self.open(&mut state, identity, GrantSet::all(), addr))
     }
 
     /// Cuts whatever goes between endpoints named `a` and `b`, now and later, until [`heal`](Self::heal).
@@ -167,8 +173,14 @@ impl MemoryNetwork {
         });
     }
 
-    fn open(&self, state: &mut NetworkState, identity: PeerIdentity, addr: SocketAddr) -> Endpoint {
-        let listener = Arc::new(Listener::new(identity, &self.shared.config));
+    fn open(
+        &self,
+        state: &mut NetworkState,
+        identity: PeerIdentity,
+        grants: GrantSet,
+        addr: SocketAddr,
+    ) -> Endpoint {
+        let listener = Arc::new(Listener::new(identity, grants, &self.shared.config));
         state.listeners.insert(addr, listener.clone());
         self.shared.changed.notify_waiters();
         Endpoint::memory(MemoryEndpoint::new(self.shared.clone(), listener, addr))

@@ -6,17 +6,21 @@ use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{Incoming, TokioRuntime, VarInt};
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use super::enrolling::{ENROLMENTS_MAX, Enrolling};
 use super::failure::connect_error;
+use super::tls::Shown;
 use super::{settings, tls};
 use crate::close::CloseCode;
 use crate::config::TransportConfig;
 use crate::connection::{Connection, Link};
 use crate::endpoint::{BindError, ConnectError, Expect, canonical};
-use crate::identity::{Identity, PeerIdentity, Role, any_node_host, node_host, peer_identity};
+use crate::enroll::Registrar;
+use crate::identity::{Credential, Identity, Role, any_node_host, credential, node_host};
 use crate::name::check_name;
 
 pub(crate) struct QuicEndpoint {
@@ -26,7 +30,17 @@ pub(crate) struct QuicEndpoint {
     handshakes_max: usize,
     handshaker: Handshaker,
     /// Accepted handshakes in progress or done but not yet asked for. Aborted with the endpoint.
-    accepting: tokio::sync::Mutex<JoinSet<Result<Connection, ConnectError>>>,
+    accepting: tokio::sync::Mutex<Accepting>,
+    /// Absent where nobody is accepted.
+    enrolling: Option<Enrolling>,
+    shown: Arc<Shown>,
+    roots: RootCertStore,
+}
+
+#[derive(Default)]
+struct Accepting {
+    handshakes: JoinSet<Result<Connection, ConnectError>>,
+    enrolments: JoinSet<()>,
 }
 
 /// What turns QUIC handshakes into connections of known peers.
@@ -43,17 +57,24 @@ impl QuicEndpoint {
         identity: &Identity,
         config: &TransportConfig,
     ) -> Result<Self, BindError> {
-        let crypto = tls::server_config(identity).map_err(unusable)?;
+        let shown = Shown::new(identity).map_err(unusable)?;
+        let crypto = tls::server_config(identity, &shown).map_err(unusable)?;
         let crypto = QuicServerConfig::try_from(crypto).map_err(unusable)?;
-        Self::open(addr, identity, config, Some(settings::server(Arc::new(crypto), config)))
+        let server = settings::server(Arc::new(crypto), config);
+        let crypto = tls::enroll_server_config(identity, &shown).map_err(unusable)?;
+        let crypto = QuicServerConfig::try_from(crypto).map_err(unusable)?;
+        let mut endpoint = Self::open(addr, identity, config, Some(server), shown)?;
+        endpoint.enrolling = Some(Enrolling::new(settings::enroll_server(Arc::new(crypto))));
+        Ok(endpoint)
     }
 
     pub(crate) fn client(identity: &Identity, config: &TransportConfig) -> Result<Self, BindError> {
         let both_families = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        Self::open(both_families, identity, config, None).or_else(|error| match error {
+        let shown = Shown::new(identity).map_err(unusable)?;
+        Self::open(both_families, identity, config, None, Arc::clone(&shown)).or_else(|error| match error {
             // A machine without IPv6.
             BindError::Socket { .. } => {
-                Self::open(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), identity, config, None)
+                Self::open(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), identity, config, None, shown)
             }
             other => Err(other),
         })
@@ -64,9 +85,10 @@ impl QuicEndpoint {
         identity: &Identity,
         config: &TransportConfig,
         server: Option<quinn::ServerConfig>,
+        shown: Arc<Shown>,
     ) -> Result<Self, BindError> {
         config.validate()?;
-        let crypto = tls::client_config(identity).map_err(unusable)?;
+        let crypto = tls::client_config(identity, &shown).map_err(unusable)?;
         let crypto = QuicClientConfig::try_from(crypto).map_err(unusable)?;
         let mut client = quinn::ClientConfig::new(Arc::new(crypto));
         client.transport_config(Arc::new(settings::transport(config)));
@@ -89,6 +111,9 @@ impl QuicEndpoint {
                 open_timeout: config.open_timeout,
             },
             accepting: tokio::sync::Mutex::default(),
+            enrolling: None,
+            shown,
+            roots: identity.root_store().map_err(unusable)?,
         })
     }
 
@@ -99,9 +124,11 @@ impl QuicEndpoint {
     pub(crate) async fn accept(&self) -> Option<Result<Connection, ConnectError>> {
         let mut accepting = self.accepting.lock().await;
         loop {
-            let has_room = accepting.len() < self.handshakes_max;
+            let has_room = accepting.handshakes.len() < self.handshakes_max;
+            let Accepting { handshakes, enrolments } = &mut *accepting;
             tokio::select! {
-                Some(done) = accepting.join_next() => match done {
+                Some(_served) = enrolments.join_next() => {}
+                Some(done) = handshakes.join_next() => match done {
                     Ok(result) => return Some(result),
                     Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
                     Err(_aborted) => {}
@@ -109,7 +136,8 @@ impl QuicEndpoint {
                 incoming = self.endpoint.accept(), if has_room => match incoming {
                     Some(incoming) => self.admit(incoming, &mut accepting),
                     None => {
-                        accepting.shutdown().await;
+                        handshakes.shutdown().await;
+                        enrolments.shutdown().await;
                         return None;
                     }
                 },
@@ -119,20 +147,47 @@ impl QuicEndpoint {
 
     /// Starts a handshake, or refuses when there are connections enough, or asks for a proof of the address first when many are in progress: forged first packets
     /// then cost us one stateless answer instead of a place.
-    fn admit(&self, incoming: Incoming, accepting: &mut JoinSet<Result<Connection, ConnectError>>) {
+    fn admit(&self, incoming: Incoming, accepting: &mut Accepting) {
+        let enrolling = self.enrolling.as_ref().filter(|_| Enrolling::is_meant(&incoming));
+        if enrolling.is_some() && accepting.enrolments.len() >= ENROLMENTS_MAX {
+            incoming.refuse();
+            return;
+        }
         if self.endpoint.open_connections() >= self.connections_max {
             incoming.refuse();
             return;
         }
-        let is_busy = accepting.len() >= self.handshakes_max / 2;
+        let is_busy = accepting.handshakes.len() >= self.handshakes_max / 2
+            || (enrolling.is_some() && accepting.enrolments.len() >= ENROLMENTS_MAX / 2);
         if is_busy && !incoming.remote_address_validated() {
             if let Err(error) = incoming.retry() {
                 tracing::debug!(%error, "caller can't be asked for an address proof");
             }
             return;
         }
+        if let Some(enrolling) = enrolling.cloned() {
+            accepting.enrolments.spawn(enrolling.serve(incoming));
+            return;
+        }
         let handshaker = self.handshaker.clone();
-        accepting.spawn(async move { handshaker.accept(incoming).await });
+        accepting.handshakes.spawn(async move { handshaker.accept(incoming).await });
+    }
+
+    /// Handshakes from now on show this identity.
+    pub(crate) fn show(&self, identity: &Identity) -> Result<(), rustls::Error> {
+        self.shown.replace(identity)
+    }
+
+    pub(crate) fn set_registrar(&self, registrar: Arc<dyn Registrar>) {
+        if let Some(enrolling) = &self.enrolling {
+            enrolling.set(registrar);
+        }
+    }
+
+    /// Reads a client's certificate that another node has passed on, if our authority has signed it and it counts now.
+    pub(crate) fn verify_client(&self, certificate: &[u8]) -> Result<Credential, String> {
+        tls::verify_client(self.roots.clone(), certificate).map_err(|error| error.to_string())?;
+        self.handshaker.read(&CertificateDer::from(certificate))
     }
 
     pub(crate) async fn connect(
@@ -195,7 +250,7 @@ impl Handshaker {
             .map_err(|_elapsed| ConnectError::TimedOut { addr })?
             .map_err(|error| connect_error(addr, error))?;
         match self.identify(&connection) {
-            Ok(peer) => Ok(Connection::new(peer, self.open_timeout, Link::Quic(connection))),
+            Ok(credential) => Ok(Connection::new(credential, self.open_timeout, Link::Quic(connection))),
             Err(reason) => {
                 connection.close(VarInt::from(u32::from(CloseCode::Denied)), reason.as_bytes());
                 Err(ConnectError::Certificate { addr, reason })
@@ -204,17 +259,20 @@ impl Handshaker {
     }
 
     /// Reads the peer's identity from the chain that TLS has verified.
-    fn identify(&self, connection: &quinn::Connection) -> Result<PeerIdentity, String> {
+    fn identify(&self, connection: &quinn::Connection) -> Result<Credential, String> {
         let chain = connection
             .peer_identity()
             .and_then(|identity| identity.downcast::<Vec<CertificateDer<'static>>>().ok())
             .ok_or("the peer presented no certificate")?;
-        let leaf = chain.first().ok_or("the peer presented no certificate")?;
-        let peer = peer_identity(leaf).map_err(|error| error.to_string())?;
-        if *peer.cluster != *self.cluster {
-            return Err(format!("{peer} is of another cluster"));
+        self.read(chain.first().ok_or("the peer presented no certificate")?)
+    }
+
+    fn read(&self, leaf: &CertificateDer<'_>) -> Result<Credential, String> {
+        let credential = credential(leaf).map_err(|error| error.to_string())?;
+        if *credential.peer.cluster != *self.cluster {
+            return Err(format!("{} is of another cluster", credential.peer));
         }
-        Ok(peer)
+        Ok(credential)
     }
 }
 

@@ -62,6 +62,31 @@ pub(super) fn server(
     server
 }
 
+/// Limits of connections that carry one question and its answer.
+pub(super) fn enrolment() -> quinn::TransportConfig {
+    let bytes_max = VarInt::from(64 * 1024u32);
+    let mut transport = quinn::TransportConfig::default();
+    transport
+        .max_idle_timeout(Some(IdleTimeout::from(VarInt::from(5_000u32))))
+        .stream_receive_window(bytes_max)
+        .receive_window(bytes_max)
+        .send_window(64 * 1024)
+        .max_concurrent_uni_streams(VarInt::from(0u32))
+        .max_concurrent_bidi_streams(VarInt::from(1u32))
+        .crypto_buffer_size(HANDSHAKE_BYTES_MAX)
+        .datagram_receive_buffer_size(None)
+        .datagram_send_buffer_size(0)
+        .allow_spin(false);
+    transport
+}
+
+pub(super) fn enroll_server(crypto: Arc<quinn::crypto::rustls::QuicServerConfig>) -> quinn::ServerConfig {
+    let mut server = quinn::ServerConfig::with_crypto(crypto);
+    // A caller's address proves nothing, and one question needs no second address.
+    server.transport_config(Arc::new(enrolment())).migration(false);
+    server
+}
+
 /// Endpoint settings whose reset and connection-id keys outlive the process.
 ///
 /// With them a node that was killed and restarted on the same port tells its old peers so (a stateless reset,

@@ -43,6 +43,23 @@ fn chain_and_key(identity: &Identity) -> (Vec<CertificateDer<'static>>, PrivateK
 
 /// A client endpoint of raw quinn.
 pub(crate) fn dialler(guise: &Guise<'_>) -> quinn::Endpoint {
+    endpoint_of(client_config(guise))
+}
+
+/// As [`dialler`], whose first packets go to a connection id of its choice.
+pub(crate) fn dialler_with_id(guise: &Guise<'_>, id: &'static [u8]) -> quinn::Endpoint {
+    let mut config = client_config(guise);
+    config.initial_dst_cid_provider(Arc::new(|| quinn::ConnectionId::new(id)));
+    endpoint_of(config)
+}
+
+fn endpoint_of(config: quinn::ClientConfig) -> quinn::Endpoint {
+    let mut endpoint = quinn::Endpoint::client(LOOPBACK).unwrap();
+    endpoint.set_default_client_config(config);
+    endpoint
+}
+
+fn client_config(guise: &Guise<'_>) -> quinn::ClientConfig {
     let builder = rustls::ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])
         .unwrap()
@@ -52,10 +69,7 @@ pub(crate) fn dialler(guise: &Guise<'_>) -> quinn::Endpoint {
         None => builder.with_no_client_auth(),
     };
     crypto.alpn_protocols = vec![guise.alpn.to_vec()];
-    let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(crypto).unwrap()));
-    let mut endpoint = quinn::Endpoint::client(LOOPBACK).unwrap();
-    endpoint.set_default_client_config(config);
-    endpoint
+    quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(crypto).unwrap()))
 }
 
 /// A listening endpoint of raw quinn that takes everybody of its authority.

@@ -4,6 +4,8 @@ use mesh_net::{
     Authority, CloseReason, ConnectError, Connection, Endpoint, Expect, Identity, Role, TransportConfig,
 };
 
+use mesh_proto::GrantSet;
+
 use crate::adversary::{Guise, dialler, forge, listener, past, present};
 use crate::pair::{LOOPBACK, connect, soon};
 
@@ -146,7 +148,7 @@ async fn row_3_another_protocol_is_refused_on_either_side() {
 #[tokio::test]
 async fn row_3_a_client_that_listens_is_taken_for_a_node_by_nobody() {
     let farm = farm();
-    let client = farm.authority.issue_client("alice").unwrap();
+    let client = farm.authority.issue_client("alice", &GrantSet::all()).unwrap();
     for expect in [Expect::AnyNode, Expect::Node("alice")] {
         let guise = Guise { trusts: &farm.victim_identity, shows: Some(&client), alpn: ALPN };
         let result = dial_adversary(&farm, guise, expect).await;
@@ -167,7 +169,7 @@ fn bind_and_serve(identity: &Identity) -> Endpoint {
 #[tokio::test]
 async fn row_3_a_client_that_dials_is_known_as_a_client() {
     let farm = farm();
-    let identity = farm.authority.issue_client("alice").unwrap();
+    let identity = farm.authority.issue_client("alice", &GrantSet::all()).unwrap();
     let client = Endpoint::client(&identity, &TransportConfig::lan()).unwrap();
     let (dialled, accepted) = connect(&client, &farm.victim).await;
     assert_eq!((accepted.peer().role, accepted.peer().name.as_str()), (Role::Client, "alice"));

@@ -175,15 +175,14 @@ fn labels_have_the_limits_that_the_mesh_has() {
 
 #[test]
 fn flags_that_are_not_served_are_refused_with_the_reason() {
-    let line = ["mesh-node", "--token-file", "t", "--http", "127.0.0.1:1", "--store", "sqlite:x"];
+    let line = ["mesh-node", "--http", "127.0.0.1:1", "--store", "sqlite:x"];
     let refused = NodeArgs::try_parse_from(line).unwrap().refused(no_environment);
-    assert_eq!(refused.len(), 3);
+    assert_eq!(refused.len(), 2);
     assert!(refused.iter().all(|reason| reason.message.contains("this version")));
-    let token =
-        NodeArgs::default().refused(environment(&[("MESH_JOIN_TOKEN", "mesh1-x"), ("MESH_HTTP", "")]));
-    assert_eq!(token.len(), 1);
-    assert_eq!(token[0].place, "MESH_JOIN_TOKEN");
-    assert!(!token[0].to_string().contains("mesh1-x"), "a token is never shown");
+    let variables = environment(&[("MESH_STORE", "sqlite:x"), ("MESH_HTTP", "")]);
+    let refused = NodeArgs::default().refused(variables);
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refused[0].place, "MESH_STORE");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::args::CtlArgs;
 use super::error::{CtlError, Document};
 use super::listing;
 use crate::error::chain;
-use crate::state::{StateError, StateFolder, client_identity};
+use crate::state::{StateError, StateFolder, client_identity, node_of_client};
 
 /// Where a node listens when nothing was said.
 const DEFAULT_NODE: &str = "127.0.0.1:7946";
@@ -40,7 +40,7 @@ impl Connection {
         })?;
         let addrs = match &args.node {
             Some(node) => vec![node.clone()],
-            None => candidates(&state),
+            None => candidates(&state, &folder),
         };
         let runtimes = Runtimes { network: Handle::current(), pool: Handle::current() };
         let connected = Client::connect(&addrs, &identity, ClientConfig::default(), runtimes).await;
@@ -200,9 +200,12 @@ fn unreached(error: &ClientError, state: &StateFolder, client: &Path) -> String 
     format!("a node of another mesh answers at {addr}, and {ours} ({})", chain(error))
 }
 
-fn candidates(state: &StateFolder) -> Vec<String> {
+fn candidates(state: &StateFolder, client: &Path) -> Vec<String> {
     let running: Vec<String> = state.running().into_iter().map(|node| node.addr).collect();
-    if running.is_empty() { vec![DEFAULT_NODE.to_owned()] } else { running }
+    if running.is_empty() {
+        return vec![node_of_client(client).unwrap_or_else(|| DEFAULT_NODE.to_owned())];
+    }
+    running
 }
 
 /// The few names that are most like `wanted`, sorted.
@@ -291,6 +294,6 @@ mod tests {
     #[test]
     fn without_a_running_node_the_usual_address_is_tried() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(candidates(&StateFolder::new(folder.path())), [DEFAULT_NODE]);
+        assert_eq!(candidates(&StateFolder::new(folder.path()), folder.path()), [DEFAULT_NODE]);
     }
 }

@@ -67,6 +67,40 @@ pub enum StateError {
         /// The state folder.
         folder: PathBuf,
     },
+    /// The authority's key is on another machine, and this node has no certificate of it yet.
+    #[error(
+        "{name} has no certificate, or one that has run out, and the authority's key is not in this state folder: give \
+         a join token (MESH_JOIN_TOKEN or --token-file, with --join), made by `meshctl token create` where the key is; \
+         with --name {name}, if that name was given before"
+    )]
+    NoCertificate {
+        /// The node.
+        name: String,
+        /// Its folder.
+        folder: PathBuf,
+    },
+    /// What was asked for needs the authority's key, and that is not here.
+    #[error("the authority's key is not in {}: do this where it is, on the machine that began the mesh", folder.display())]
+    NoAuthority {
+        /// The state folder.
+        folder: PathBuf,
+    },
+    /// A token of another mesh was given to a folder that has an authority of its own.
+    #[error(
+        "{} has an authority of its own, and the join token is another mesh's: give another --state, or move this \
+         folder away",
+        folder.display()
+    )]
+    OwnAuthority {
+        /// The state folder.
+        folder: PathBuf,
+    },
+    /// A token of another mesh was given to a folder whose nodes have joined one.
+    #[error("{} is for the nodes of another mesh than the join token: give another --state", folder.display())]
+    OtherMesh {
+        /// The state folder.
+        folder: PathBuf,
+    },
     /// The folder that was named for a client identity is none. The caller's mistake.
     #[error("{} is no folder: an identity is a folder with ca.pem, cert.pem and key.pem", folder.display())]
     NoIdentity {

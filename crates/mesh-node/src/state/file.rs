@@ -84,7 +84,7 @@ fn draft_of(path: &Path) -> PathBuf {
 }
 
 /// Makes a rename survive a power cut.
-fn sync_folder(path: &Path) -> Result<(), StateError> {
+pub(super) fn sync_folder(path: &Path) -> Result<(), StateError> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(StateError::io("sync", folder))
 }

@@ -149,12 +149,41 @@ fn what_cannot_be_read_is_named_and_left_alone() {
 }
 
 #[test]
-fn an_authority_without_its_key_is_named() {
+fn a_folder_without_the_authority_s_key_makes_no_node_and_asks_for_a_token() {
     let (_temporary, state) = folder();
     drop(state.claim_node("alpha", "user").unwrap());
     fs::remove_file(state.path().join("ca/ca.key")).unwrap();
     let error = state.claim_node("beta", "user").unwrap_err();
-    assert!(error.to_string().contains("ca.key is unusable (it is missing)"), "{error}");
+    assert!(matches!(error, StateError::NoCertificate { .. }), "{error}");
+    assert!(error.to_string().contains("join token"), "{error}");
+    drop(state.claim_node("alpha", "user").expect("who has a certificate goes on"));
+}
+
+#[test]
+fn a_client_that_an_earlier_version_made_gets_its_grants_and_keeps_its_key() {
+    let (_temporary, state) = folder();
+    drop(state.claim_node("alpha", "user").unwrap());
+    let Some(Signer::Own(authority)) = state.signer().unwrap() else { panic!("it was just made") };
+    // As before there were grants: a certificate without the extension grants nothing either.
+    let old = authority.issue_client("user", &GrantSet::default()).unwrap();
+    for (name, text) in [("cert.pem", old.to_pem().cert), ("key.pem", old.to_pem().key)] {
+        fs::write(state.path().join("client").join(name), text).unwrap();
+    }
+    drop(state.claim_node("alpha", "user").unwrap());
+    let client = state.client().unwrap();
+    assert_eq!(client.peer_id(), old.peer_id());
+    assert_eq!(client.credential().grants, GrantSet::all());
+}
+
+#[test]
+fn a_certificate_is_due_when_a_third_of_its_time_is_left() {
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let identity = |node| {
+        let authority = mesh_net::Authority::create("farm").unwrap();
+        authority.with_lives(Lives { node, ..Lives::default() }).issue_node("alpha").unwrap()
+    };
+    assert!(!is_due(identity(hours(24)).credential()));
+    assert!(is_due(identity(Duration::ZERO).credential()));
 }
 
 #[test]

@@ -126,4 +126,27 @@ pub enum Control {
     },
     /// Is there anybody? That QUIC acknowledges it is the answer.
     Ping,
+    /// As `Open`, for a client of the sender's. The receiver believes the certificate, not the sender.
+    OpenFor {
+        /// The opener's number for it.
+        channel: u32,
+        /// Where the actor is found.
+        path: String,
+        /// The client's certificate, DER.
+        client: Vec<u8>,
+    },
+    /// Asks a node that holds the authority's key for a new certificate, of the same name and key as the connection's.
+    Renew,
+    /// The answer to `Renew`.
+    Renewed {
+        /// The new certificate, DER; `None` if this node issues none.
+        certificate: Option<Vec<u8>>,
+    },
+}
+
+impl Control {
+    /// A [`Hello::features`] bit: the sender knows [`Control::OpenFor`].
+    pub const OPENS_FOR_CLIENTS: u64 = 1;
+    /// A [`Hello::features`] bit: the sender holds the authority's key, and answers [`Control::Renew`].
+    pub const ISSUES: u64 = 2;
 }

@@ -57,6 +57,9 @@ fn every_control_frame() -> Vec<Control> {
         Control::Withdrawn(vec!["echo".to_owned()]),
         Control::Leaving,
         Control::Ping,
+        Control::OpenFor { channel: 1, path: "echo".to_owned(), client: vec![0x30, 0x82] },
+        Control::Renew,
+        Control::Renewed { certificate: Some(vec![0x30, 0x82]) },
     ]
 }
 

@@ -12,7 +12,7 @@ use mesh_actor::{
     Actor, ActorRef, AskError, ExitReason, Overflow as MailboxOverflow, Permit, Weight as MailboxWeight,
 };
 use mesh_proto::{
-    ActorId, Failure,
+    ActorId, Failure, Verb,
     credit::Weight,
     frame::{ChannelKind, KINDS_MAX, Overflow},
 };
@@ -35,6 +35,9 @@ pub(crate) struct LocalPort<A: Actor> {
 pub(crate) trait Local: Port {
     /// A typed `Recipient` for a caller in this process that knows the kind's type.
     fn recipient(&self, kind: &str) -> Option<Box<dyn Any + Send>>;
+
+    /// What a client needs for the kind at this place; `None` for what the way of sending says.
+    fn verb(&self, kind: usize) -> Option<Verb>;
 
     /// The JSON schemas of its kinds.
     fn schemas(&self) -> Vec<(&'static str, String)>;
@@ -137,6 +140,10 @@ impl<A: Actor> Local for LocalPort<A> {
     fn recipient(&self, kind: &str) -> Option<Box<dyn Any + Send>> {
         let row = self.kinds.iter().find(|row| row.name == kind)?;
         Some((row.local)(&self.actor))
+    }
+
+    fn verb(&self, kind: usize) -> Option<Verb> {
+        self.kinds.get(kind).and_then(|row| row.verb)
     }
 
     fn schemas(&self) -> Vec<(&'static str, String)> {

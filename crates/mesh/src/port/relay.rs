@@ -22,7 +22,8 @@ use mesh_proto::{
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// The way to an actor on another node.
+/// The way to an actor on another node, for one client. The channel is the client's own: the node that owns the actor
+/// checks what comes over it by the client's certificate.
 pub(crate) struct RelayPort {
     onward: Arc<Channel>,
     terms: Arc<Terms>,
@@ -65,6 +66,12 @@ impl Port for RelayPort {
     // Idle credit is reclaimed by the node that owns the mailbox; this node passes on what it holds unused.
     fn attach(&self, inlet: &Arc<Inlet>) {
         self.onward.add_relay(inlet);
+    }
+}
+
+impl Drop for RelayPort {
+    fn drop(&mut self) {
+        self.onward.session().retire_channel(self.onward.number());
     }
 }
 

@@ -51,6 +51,7 @@ impl Session {
         match frame {
             Control::Hello(_) => self.violation("said hello twice"),
             Control::Open { channel, path } => self.on_open(channel, &path),
+            Control::OpenFor { channel, path, client } => self.on_open_for(channel, &path, &client),
             Control::Opened { channel, actor, kinds, overflow, capacity, granted } => {
                 if let Some(channel) = self.channel_numbered(channel) {
                     channel.on_opened(Terms { actor, kinds, overflow, capacity }, granted);
@@ -98,6 +99,8 @@ impl Session {
                     running.cancel();
                 }
             }
+            Control::Renew => self.on_renew(),
+            Control::Renewed { certificate } => self.on_renewed(certificate),
             Control::StreamGrant { correlation, granted } => self.on_stream_grant(correlation, granted),
             // It was acknowledged before it came here.
             Control::Ping => {}
@@ -136,19 +139,11 @@ impl Session {
     }
 
     fn on_open(self: &Arc<Self>, channel: u32, path: &str) {
-        let is_known = {
-            let inlets = self.inlets.lock();
-            if inlets.len() >= CHANNELS_MAX {
-                let failure = limit_reached("channels", CHANNELS_MAX, &self.shared.me.name);
-                return self.control(&Control::Closed { channel, failure });
-            }
-            inlets.contains_key(&channel)
-        };
-        if is_known {
-            return self.violation("opened one channel twice");
+        if !self.is_new_channel(channel) {
+            return;
         }
         match self.shared.place(path) {
-            Ok(Place::Here(port)) => self.open_inlet(channel, path, &port.as_port()),
+            Ok(Place::Here(port)) => self.open_here(channel, path, port),
             // One hop: for a client, to the node that the path names; never for a node, which dials that itself.
             Ok(Place::There(next)) if self.peer.role == Role::Client => {
                 let (session, path) = (Arc::clone(self), path.to_owned());
@@ -157,11 +152,28 @@ impl Session {
             Ok(Place::There(_)) => {
                 self.refuse_open(channel, &no_such_actor(path));
             }
-            Err(error) => self.refuse_open(channel, &error),
+            Err(error) => self.refuse_guest(channel, path, &error),
         }
     }
 
-    fn open_inlet(self: &Arc<Self>, channel: u32, path: &str, port: &Arc<dyn Port>) {
+    /// Whether a channel of this number can be opened; if not, the peer was told.
+    pub(super) fn is_new_channel(&self, channel: u32) -> bool {
+        let is_known = {
+            let inlets = self.inlets.lock();
+            if inlets.len() >= CHANNELS_MAX {
+                let failure = limit_reached("channels", CHANNELS_MAX, &self.shared.me.name);
+                self.control(&Control::Closed { channel, failure });
+                return false;
+            }
+            inlets.contains_key(&channel)
+        };
+        if is_known {
+            self.violation("opened one channel twice");
+        }
+        !is_known
+    }
+
+    pub(super) fn open_inlet(self: &Arc<Self>, channel: u32, path: &str, port: &Arc<dyn Port>) {
         let full: Arc<str> = self.shared.full_path(path).into();
         let inlet = Inlet::new(channel, Arc::clone(self), Arc::clone(port), full);
         self.inlets.lock().insert(channel, Arc::clone(&inlet));
@@ -177,7 +189,10 @@ impl Session {
     }
 
     async fn open_relay(self: Arc<Self>, number: u32, path: &str, next: Arc<Self>) {
-        let onward = next.channel(path);
+        let onward = match next.channel_for(path, &self) {
+            Ok(onward) => onward,
+            Err(error) => return self.refuse_open(number, &error),
+        };
         match timeout(RELAY_OPEN_TIMEOUT, onward.opened()).await {
             Ok(Ok(terms)) => {
                 let port: Arc<dyn Port> = RelayPort::new(onward, terms, Arc::clone(&self));
@@ -188,7 +203,7 @@ impl Session {
         }
     }
 
-    fn refuse_open(&self, channel: u32, error: &mesh_actor::AskError) {
+    pub(super) fn refuse_open(&self, channel: u32, error: &mesh_actor::AskError) {
         let failure = failure_of(error, &self.shared.me.name);
         self.control(&Control::Closed { channel, failure });
     }

@@ -146,7 +146,7 @@ impl Cluster {
         let config = ClientConfig::default();
         match self {
             Self::Quic(authority) => {
-                let identity = authority.issue_client("someone").unwrap();
+                let identity = authority.issue_client("someone", &mesh::GrantSet::all()).unwrap();
                 Client::connect(&addrs, &identity, config, Runtimes::current()).await.unwrap()
             }
             Self::Memory(network) => {

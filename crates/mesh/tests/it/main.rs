@@ -3,4 +3,5 @@
 
 mod cluster;
 mod delivery;
+mod grants;
 mod nodes;

@@ -1,0 +1,390 @@
+//! Rows 5 and 6 of the threat table: what a client may do is what its own certificate says, at the node that owns the
+//! actor, whichever way the message comes.
+
+use std::time::{Duration, Instant};
+
+use mesh::{
+    Actor, ActorSpec, Authority, Client, ClientConfig, Context, Endpoint, GrantSet, Handler, Kinds, Mesh,
+    Message, Node, NodeConfig, Role, Runtimes, WireActor, WireMessage,
+};
+use mesh_net::{DenyList, Expect, Identity, TransportConfig};
+use mesh_proto::{
+    Boot, encode_frame,
+    frame::{Control, Hello, Preamble},
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Asks who has sent it.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct WhoAmI {}
+
+impl Message for WhoAmI {
+    type Reply = String;
+}
+
+impl WireMessage for WhoAmI {
+    const KIND: &'static str = "test.who_am_i.v1";
+}
+
+/// Asks how many were told.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Count {
+    pad: String,
+}
+
+impl Message for Count {
+    type Reply = u32;
+}
+
+impl WireMessage for Count {
+    const KIND: &'static str = "test.count.v1";
+}
+
+#[derive(Default)]
+struct Mirror {
+    told: u32,
+}
+
+impl Actor for Mirror {}
+
+impl Handler<WhoAmI> for Mirror {
+    async fn handle(&mut self, _: WhoAmI, cx: &mut Context<Self>) -> String {
+        cx.sender().map_or("nobody".to_owned(), |sender| format!("{sender:?}"))
+    }
+}
+
+impl Handler<Count> for Mirror {
+    async fn handle(&mut self, _: Count, _: &mut Context<Self>) -> u32 {
+        self.told += 1;
+        self.told
+    }
+}
+
+impl WireActor for Mirror {
+    fn accepts(kinds: Kinds<Self>) -> Kinds<Self> {
+        kinds.message::<WhoAmI>().message::<Count>()
+    }
+}
+
+struct Farm {
+    authority: Authority,
+    alpha: Node,
+    beta: Node,
+}
+
+async fn node(authority: &Authority, name: &str, seeds: Vec<String>) -> Node {
+    let config = NodeConfig { listen: "127.0.0.1:0".parse().unwrap(), seeds, ..NodeConfig::default() };
+    let identity = authority.issue_node(name).unwrap();
+    let node = Node::builder(config).start(identity, Runtimes::current()).await.unwrap();
+    for name in ["mirror", "secret"] {
+        let mirror = node.mesh().spawn(ActorSpec::new(name), Mirror::default);
+        node.mesh().publish(name, &mirror).unwrap();
+    }
+    node
+}
+
+async fn farm() -> Farm {
+    let authority = Authority::create("farm").unwrap();
+    let alpha = node(&authority, "alpha", Vec::new()).await;
+    let beta = node(&authority, "beta", vec![alpha.local_addr().to_string()]).await;
+    // Who has joined through a node has a connection to it; the other direction is the same one.
+    let there = alpha.mesh().recipient::<Count>("beta/mirror").unwrap();
+    eventually(async || there.ask(Count { pad: String::new() }).await.is_ok()).await;
+    Farm { authority, alpha, beta }
+}
+
+impl Farm {
+    fn identity(&self, grants: &str) -> Identity {
+        let grants = grants.split_whitespace().map(|grant| grant.parse().unwrap());
+        self.authority.issue_client("alice", &GrantSet::new(grants).unwrap()).unwrap()
+    }
+
+    /// A client of alpha.
+    async fn client(&self, grants: &str) -> Mesh {
+        let addrs = [self.alpha.local_addr().to_string()];
+        let identity = self.identity(grants);
+        Client::connect(&addrs, &identity, ClientConfig::default(), Runtimes::current()).await.unwrap()
+    }
+}
+
+async fn eventually(mut ready: impl AsyncFnMut() -> bool) {
+    let end = Instant::now() + LIMIT;
+    while !ready().await {
+        assert!(Instant::now() < end, "it did not come");
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn ask(mesh: &Mesh, path: &str, kind: &str) -> Result<String, String> {
+    let asked = mesh.ask_json(path, kind, r#"{"pad":""}"#, LIMIT).await;
+    asked.map_err(|failure| failure.code)
+}
+
+/// How many messages the actor has handled, this one not counted; asked by a node, which needs no grant.
+async fn told(node: &Node, path: &str) -> u32 {
+    let asked = node.mesh().recipient::<Count>(path).unwrap().ask(Count { pad: String::new() }).await;
+    asked.unwrap() - 1
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_6_what_was_not_granted_is_denied_by_the_owner_near_and_far() {
+    let farm = farm().await;
+    let client = farm.client("ask:*/mirror").await;
+    for node in ["alpha", "beta"] {
+        let denied = Err("DENIED".to_owned());
+        assert!(ask(&client, &format!("{node}/mirror"), Count::KIND).await.is_ok());
+        assert_eq!(ask(&client, &format!("{node}/secret"), Count::KIND).await, denied);
+        assert_eq!(ask(&client, &format!("{node}/mesh"), "mesh.members.v1").await, denied);
+        assert_eq!(
+            ask(&client, &format!("{node}/nobody"), Count::KIND).await,
+            denied,
+            "not even that it is absent"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_without_grants_may_do_nothing() {
+    let farm = farm().await;
+    let client = farm.client("").await;
+    for path in ["alpha/mirror", "beta/mirror", "alpha/mesh", "mirror"] {
+        let asked = ask(&client, path, Count::KIND).await;
+        assert!(asked.as_ref().is_err_and(|error| error.starts_with("DENIED")), "{path} {asked:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_verb_is_not_another_one_and_what_is_denied_is_never_handled() {
+    let farm = farm().await;
+    let client = farm.client("ask:*/mirror tell:*/secret").await;
+    for path in ["alpha/mirror", "beta/mirror"] {
+        let before = told(&farm.alpha, path).await + 1;
+        let large = "x".repeat(200_000);
+        for pad in ["", &large] {
+            // A tell is answered by nobody: it is sent, and does not arrive.
+            client.tell_json(path, Count::KIND, &format!(r#"{{"pad":"{pad}"}}"#), LIMIT).await.unwrap();
+        }
+        ask(&client, path, Count::KIND).await.unwrap();
+        assert_eq!(told(&farm.alpha, path).await, before + 1, "the ask alone");
+        let many = async {
+            for _ in 0..3000 {
+                client.tell_json(path, Count::KIND, r#"{"pad":""}"#, LIMIT).await.unwrap();
+            }
+        };
+        tokio::time::timeout(LIMIT, many).await.expect("what is denied gives its room back");
+    }
+    for path in ["alpha/secret", "beta/secret"] {
+        let asked = ask(&client, path, Count::KIND).await;
+        assert!(asked.as_ref().is_err_and(|error| error.starts_with("DENIED")), "{path} {asked:?}");
+        client.tell_json(path, Count::KIND, r#"{"pad":""}"#, LIMIT).await.unwrap();
+        let before = told(&farm.beta, path).await;
+        eventually(async || told(&farm.beta, path).await > before).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reading_spawning_and_stopping_are_granted_apart() {
+    let farm = farm().await;
+    let list = |client: Mesh| async move { ask(&client, "beta/mesh", "mesh.members.v1").await.is_ok() };
+    let stop = |client: Mesh| async move {
+        let asked = client.ask_json("beta/mesh", "mesh.stop.v1", r#"{"name":"nobody"}"#, LIMIT).await;
+        !asked.is_err_and(|failure| failure.code == "DENIED")
+    };
+    let spawn = |client: Mesh| async move {
+        let body = r#"{"kind":"x","name":"y"}"#;
+        let asked = client.ask_json("beta/mesh", "mesh.spawn.v1", body, LIMIT).await;
+        !asked.is_err_and(|failure| failure.code == "DENIED")
+    };
+    for (grants, may) in [
+        ("ask:** tell:** stream:**", [false; 3]),
+        ("read:**", [true, false, false]),
+        ("spawn:beta/mesh", [false, true, false]),
+        ("admin:*/mesh", [false, false, true]),
+        ("all:beta/**", [true; 3]),
+        ("all:alpha/**", [false; 3]),
+    ] {
+        let client = farm.client(grants).await;
+        let seen = [list(client.clone()).await, spawn(client.clone()).await, stop(client).await];
+        assert_eq!(seen, may, "{grants}: read, spawn, stop");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_sees_a_client_as_what_it_is_also_behind_a_relay() {
+    let farm = farm().await;
+    let client = farm.client("ask:**").await;
+    for path in ["alpha/mirror", "beta/mirror"] {
+        let seen = ask(&client, path, WhoAmI::KIND).await.unwrap();
+        assert!(seen.contains("client/alice"), "{path} saw {seen}");
+    }
+}
+
+/// A connection of raw frames, with the hello said.
+struct Raw {
+    connection: mesh_net::Connection,
+    control: mesh_net::SendHalf,
+    _endpoint: Endpoint,
+}
+
+impl Raw {
+    async fn to(node: &Node, identity: &Identity) -> Self {
+        let endpoint = match identity.peer_id().role {
+            Role::Node => {
+                Endpoint::bind("127.0.0.1:0".parse().unwrap(), identity, &TransportConfig::lan()).unwrap()
+            }
+            Role::Client => Endpoint::client(identity, &TransportConfig::lan()).unwrap(),
+        };
+        let connection = endpoint.connect(node.local_addr(), Expect::AnyNode).await.unwrap();
+        let mut control = connection.open_uni(10).await.unwrap();
+        control.write_chunk(bytes::Bytes::copy_from_slice(&Preamble::Control.encode())).await.unwrap();
+        let mut raw = Self { connection, control, _endpoint: endpoint };
+        raw.say(&Control::Hello(Hello { boot: Boot(1), features: 0, listens: None })).await;
+        raw
+    }
+
+    async fn say(&mut self, frame: &Control) {
+        let mut body = Vec::new();
+        encode_frame(frame, &mut body);
+        let mut whole = u32::try_from(body.len()).unwrap().to_le_bytes().to_vec();
+        whole.extend_from_slice(&body);
+        self.control.write_chunk(whole.into()).await.unwrap();
+    }
+
+    /// What it hears next of the channel.
+    async fn answer(&self, channel: u32) -> Control {
+        let mut receive = self.connection.accept_uni().await.unwrap();
+        let mut reader = mesh_net::FrameReader::new(64 * 1024);
+        let mut chunk = [bytes::Bytes::new()];
+        let mut is_first = true;
+        loop {
+            receive.read_chunks(&mut chunk).await.unwrap().expect("the stream lives");
+            let mut bytes = std::mem::take(&mut chunk[0]);
+            if is_first {
+                bytes = bytes.slice(4..);
+                is_first = false;
+            }
+            let mut found = None;
+            let read = reader.feed(&bytes, |frame| {
+                let frame: Control = mesh_proto::decode_frame(frame.bytes()).unwrap();
+                let is_it = |number: &u32| *number == channel;
+                if matches!(&frame, Control::Opened { channel, .. } | Control::Closed { channel, .. } if is_it(channel)) {
+                    found = Some(frame);
+                }
+            });
+            read.unwrap();
+            if let Some(found) = found {
+                return found;
+            }
+        }
+    }
+}
+
+fn code(answer: Control) -> String {
+    match answer {
+        Control::Closed { failure, .. } => failure.code,
+        Control::Opened { .. } => "opened".to_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_5_a_node_that_speaks_for_a_client_is_believed_by_the_certificate_alone() {
+    let farm = farm().await;
+    let relay = farm.authority.issue_node("relay").unwrap();
+    let open = |client: Vec<u8>| Control::OpenFor { channel: 1, path: "beta/secret".to_owned(), client };
+    let alice = farm.identity("ask:*/mirror").credential().certificate().to_vec();
+    let admin = farm.identity("all:**").credential().certificate().to_vec();
+    let forged = Authority::create("farm").unwrap().issue_client("alice", &GrantSet::all()).unwrap();
+    for (certificate, wanted) in [
+        (admin, "opened"),
+        (alice, "DENIED"),
+        (forged.credential().certificate().to_vec(), "DENIED"),
+        // Its own: a node is no client.
+        (relay.credential().certificate().to_vec(), "DENIED"),
+        (b"spiffe://farm/client/admin".to_vec(), "DENIED"),
+    ] {
+        let mut raw = Raw::to(&farm.beta, &relay).await;
+        raw.say(&open(certificate)).await;
+        let answer = tokio::time::timeout(LIMIT, raw.answer(1)).await.unwrap();
+        assert_eq!(code(answer), wanted);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_3_row_5_a_client_that_speaks_as_a_node_is_cut_off() {
+    let farm = farm().await;
+    let alice = farm.identity("all:**");
+    let admin = farm.identity("all:**").credential().certificate().to_vec();
+    for frame in [
+        Control::OpenFor { channel: 1, path: "beta/mirror".to_owned(), client: admin },
+        Control::Published(Vec::new()),
+        Control::Leaving,
+    ] {
+        let mut raw = Raw::to(&farm.beta, &alice).await;
+        raw.say(&frame).await;
+        let closed = tokio::time::timeout(LIMIT, raw.connection.closed()).await.unwrap();
+        assert!(closed.to_string().contains("is a client"), "{frame:?}: {closed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_2_a_denied_client_is_cut_off_here_and_unheard_behind_a_relay() {
+    let farm = farm().await;
+    let (client, other) = (farm.client("ask:**").await, farm.client("ask:**").await);
+    assert!(ask(&client, "beta/mirror", Count::KIND).await.is_ok());
+    let list = || DenyList::new(["client/alice".parse().unwrap()]);
+    farm.beta.deny(list());
+    assert_eq!(ask(&client, "beta/mirror", Count::KIND).await, Err("DENIED".to_owned()));
+    assert!(ask(&client, "alpha/mirror", Count::KIND).await.is_ok(), "alpha was not told");
+    farm.beta.deny(DenyList::default());
+    assert!(ask(&client, "beta/mirror", Count::KIND).await.is_ok());
+
+    farm.alpha.deny(list());
+    let asked = ask(&other, "alpha/mirror", Count::KIND).await;
+    assert!(asked.as_ref().is_err_and(|error| error.starts_with("UNREACHABLE")), "{asked:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_renews_its_certificate_by_one_that_has_the_key() {
+    let authority = std::sync::Arc::new(Authority::create("farm").unwrap());
+    struct NoTokens;
+    impl mesh_net::TokenLedger for NoTokens {
+        fn find(&self, _: mesh_net::TokenId) -> Result<mesh_net::TokenOffer, mesh_net::LedgerError> {
+            Err(mesh_net::LedgerError::Unknown)
+        }
+        fn burn(
+            &self,
+            _: mesh_net::TokenId,
+            _: &mesh_net::TokenOffer,
+            _: &str,
+        ) -> Result<(), mesh_net::LedgerError> {
+            Err(mesh_net::LedgerError::Unknown)
+        }
+    }
+    let config =
+        |seeds| NodeConfig { listen: "127.0.0.1:0".parse().unwrap(), seeds, ..NodeConfig::default() };
+    let issuer = mesh_net::Issuer::new(std::sync::Arc::clone(&authority), std::sync::Arc::new(NoTokens));
+    let alpha = Node::builder(config(Vec::new())).issuer(std::sync::Arc::new(issuer));
+    let alpha = alpha.start(authority.issue_node("alpha").unwrap(), Runtimes::current()).await.unwrap();
+    let identity = authority.issue_node("beta").unwrap();
+    let beta = Node::builder(config(vec![alpha.local_addr().to_string()]));
+    let beta = beta.start(identity.clone(), Runtimes::current()).await.unwrap();
+
+    let renewed = tokio::time::timeout(LIMIT, beta.renew(&identity)).await.unwrap().unwrap();
+    assert_eq!(renewed.peer_id(), identity.peer_id());
+    assert_ne!(renewed.credential().serial, identity.credential().serial);
+    beta.set_identity(&renewed).unwrap();
+    let peer =
+        Endpoint::client(&authority.issue_client("c", &GrantSet::all()).unwrap(), &TransportConfig::lan());
+    let connection = peer.unwrap().connect(beta.local_addr(), Expect::Node("beta")).await.unwrap();
+    assert_eq!(connection.credential().serial, renewed.credential().serial);
+    let again = beta.renew(&renewed).await;
+    assert!(matches!(again, Err(mesh::RenewError::Refused { .. })), "one in a second is enough: {again:?}");
+    assert!(
+        matches!(alpha.renew(&identity).await, Err(mesh::RenewError::NoIssuer)),
+        "nobody else has the key"
+    );
+}
