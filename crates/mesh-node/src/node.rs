@@ -12,7 +12,6 @@ use std::time::Duration;
 use clap::Parser;
 use mesh::{BindError, Mesh, NodeBuilder, NodeConfig, PublishError, Runtimes, Spawnable, StartNodeError};
 use mesh_net::{JoinToken, Lives};
-use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::certify::Applicant;
 use crate::config::{self, NodeSettings, Problem, Problems};
@@ -24,6 +23,10 @@ use crate::state::{NodeState, Signer, StateFolder, Wanted};
 use crate::threads::NetworkThread;
 use crate::token::{self, BadToken};
 use crate::{NodeArgs, environment, lab, logging, name};
+
+mod pool;
+
+use pool::Pool;
 
 /// The port that is taken when none is given, if it is free; otherwise one of the next ones.
 const PORT: u16 = 7946;
@@ -375,40 +378,6 @@ fn join_command(addr: &str, state: &Path) -> String {
 impl std::fmt::Debug for Node {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Node").field("settings", &self.settings).finish_non_exhaustive()
-    }
-}
-
-/// Where users' actors run.
-enum Pool {
-    Callers(Handle),
-    Own(Option<tokio::runtime::Runtime>),
-}
-
-impl Pool {
-    fn of_this_runtime() -> io::Result<Self> {
-        let current = Handle::current();
-        if current.runtime_flavor() == RuntimeFlavor::MultiThread {
-            return Ok(Self::Callers(current));
-        }
-        Ok(Self::Own(Some(crate::threads::runtime()?)))
-    }
-
-    fn handle(&self) -> Handle {
-        match self {
-            Self::Callers(handle) => handle.clone(),
-            Self::Own(runtime) => runtime.as_ref().expect("it is taken on drop only").handle().clone(),
-        }
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        // A runtime cannot be dropped inside of another one: that would wait.
-        if let Self::Own(runtime) = self
-            && let Some(runtime) = runtime.take()
-        {
-            runtime.shutdown_background();
-        }
     }
 }
 

@@ -11,11 +11,7 @@ use mesh_proto::membership::sim::{
     Conditions,
     figures::{Figure, deaths, joined, partition, quiet},
 };
-use std::{
-    env,
-    error::Error,
-    time::{Duration, Instant},
-};
+use std::{env, error::Error, time::Duration};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let seed: u64 = env::args().nth(1).map_or(Ok(1), |seed| seed.parse())?;
@@ -41,8 +37,6 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn show(scenario: impl FnOnce() -> Result<Figure, String>) -> Result<(), String> {
-    let began = Instant::now();
-    let figure = scenario()?;
-    println!("{figure}   ({:.1} s to compute)", began.elapsed().as_secs_f64());
+    println!("{}", scenario()?);
     Ok(())
 }

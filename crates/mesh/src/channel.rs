@@ -8,9 +8,9 @@ use crate::{failure::error_of, inlet::Inlet, session::Session};
 use bytes::Bytes;
 use mesh_actor::AskError;
 use mesh_proto::{
-    ActorId, EncodeError, Failure,
+    EncodeError, Failure,
     credit::{SenderCredit, Weight},
-    frame::{ChannelKind, Control, INLINE_BYTES_MAX, MESSAGE_BYTES_MAX, MessageHeader, Overflow, lane_of},
+    frame::{Control, INLINE_BYTES_MAX, MESSAGE_BYTES_MAX, MessageHeader, lane_of},
 };
 use parking_lot::Mutex;
 use std::{
@@ -23,10 +23,12 @@ use std::{
 use tokio::sync::{Notify, oneshot};
 
 mod charge;
+mod terms;
 mod write;
 
 pub(crate) use charge::Charge;
 use charge::{Served, hand_over};
+pub(crate) use terms::Terms;
 use write::write_inline;
 pub(crate) use write::{budget_ms, write_frame};
 
@@ -57,23 +59,6 @@ struct Open {
     credit: SenderCredit,
     line: VecDeque<InLine>,
     is_wanted: bool,
-}
-
-/// What the receiver said of itself when the channel was opened.
-#[derive(Debug)]
-pub(crate) struct Terms {
-    pub(crate) actor: ActorId,
-    pub(crate) kinds: Vec<ChannelKind>,
-    pub(crate) overflow: Overflow,
-    pub(crate) capacity: Weight,
-}
-
-impl Terms {
-    /// The place of a kind in headers.
-    pub(crate) fn kind(&self, name: &str) -> Option<u16> {
-        let place = self.kinds.iter().position(|kind| kind.name == name)?;
-        u16::try_from(place).ok()
-    }
 }
 
 #[derive(Debug)]
