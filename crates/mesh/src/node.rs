@@ -277,6 +277,9 @@ impl NodeBuilder {
         }
         // Only now: SWIM dials the seeds too.
         shared.tasks.spawn(membership::drive(Arc::clone(&shared)));
+        if let Some(membership) = shared.membership() {
+            membership.until_connected().await;
+        }
         Ok(node)
     }
 }

@@ -6,12 +6,16 @@ use crate::{
     shared::Shared,
 };
 use mesh_net::{CloseCode, ConnectError, Connection, Expect};
-use mesh_proto::NodeId;
+use mesh_proto::{MemberState, NodeId};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 
 /// The pause between two rounds through the seeds.
 const PAUSE: Duration = Duration::from_millis(250);
+
+/// How long a node that joins waits for connections to the members that it was told of: 2 s. Most dial it, or it them,
+/// within half a second.
+const MEETING_MAX: Duration = Duration::from_secs(2);
 
 /// How long one attempt at a member may take, in first round-trip times: 500 ms with the LAN's, a handshake and two
 /// retransmissions.
@@ -215,6 +219,31 @@ impl Drop for Greeting<'_> {
 impl Membership {
     fn known_name(&self, node: NodeId) -> String {
         self.state.lock().name_of(node)
+    }
+
+    /// Waits until there is a connection to every member that takes part, so that all of them know this node when it says that it is ready;
+    /// at most [`MEETING_MAX`].
+    pub(crate) async fn until_connected(&self) {
+        let meets = async {
+            loop {
+                let told = self.told.notified();
+                tokio::pin!(told);
+                told.as_mut().enable();
+                if self.is_connected_to_all() {
+                    return;
+                }
+                told.await;
+            }
+        };
+        if timeout(MEETING_MAX, meets).await.is_err() {
+            tracing::info!("some members are not connected yet");
+        }
+    }
+
+    fn is_connected_to_all(&self) -> bool {
+        let state = self.state.lock();
+        let mut members = state.swim.members().filter(|member| member.state() == MemberState::Alive);
+        members.all(|member| state.session(member.node()).is_some())
     }
 
     /// Waits until a member has told of itself, and with it of whom it knows; the caller's deadline bounds the wait.

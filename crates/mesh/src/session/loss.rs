@@ -1,13 +1,13 @@
 //! Notices that a peer's process is gone before its silence does.
 
 use super::Session;
-use mesh_net::{CloseCode, Probe};
+use mesh_net::CloseCode;
 use mesh_proto::frame::Control;
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
 /// How long a peer whose port seems closed has to answer a ping: four round trips, within these.
-const PATIENCE_MIN: Duration = Duration::from_millis(40);
+const PATIENCE_MIN: Duration = Duration::from_millis(60);
 const PATIENCE_MAX: Duration = Duration::from_secs(1);
 
 /// How often the answer is looked for.
@@ -22,15 +22,18 @@ impl Session {
         let pause = self.shared.loss_probe;
         let Some(mut probe) = self.connection.probe().await else { return };
         loop {
-            if probe.is_refused(pause).await && !self.answers(&mut probe, pause).await {
+            if probe.is_refused(pause).await && !self.answers().await {
                 tracing::info!(peer = %self.peer.name, "nobody listens at the peer's port, and no ping is answered");
                 return self.connection.close(CloseCode::Unanswered, "no ping is answered");
             }
         }
     }
 
-    /// Whether the peer gives a sign of life, or its port is open after all.
-    async fn answers(&self, probe: &mut Probe, pause: Duration) -> bool {
+    /// Whether the peer gives a sign of life.
+    ///
+    /// The port is not asked a second time: a kernel answers just once a second, and the peer's own retransmissions use
+    /// that up.
+    async fn answers(&self) -> bool {
         let before = self.connection.heard();
         self.control(&Control::Ping);
         let end = Instant::now() + (self.connection.rtt() * 4).clamp(PATIENCE_MIN, PATIENCE_MAX);
@@ -40,7 +43,6 @@ impl Session {
                 return true;
             }
         }
-        // A process that took the port meanwhile knows no connection of ours: it will reset it.
-        !probe.is_refused(pause).await
+        false
     }
 }
