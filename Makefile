@@ -8,7 +8,7 @@ export ONCE
 BENCH_ARGS = $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test torture soak bench lint doc deny ci
+.PHONY: help build run test torture soak bench lint doc deny ci tools
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,14 +20,20 @@ run: ## three nodes, a model and the example workflow; Ctrl-C ends it (ONCE=1: b
 	scripts/run.sh
 
 # --all-targets builds the binaries with the very features that the tests are built with.
-test: ## unit, documentation and whole-mesh tests, and the examples
+test: tools ## unit, documentation and whole-mesh tests, and the examples
 	$(CARGO) build --workspace --all-targets
 	BIN=$(BIN) $(CARGO) test --workspace
 
-torture: ## hundreds of kills, thousands of random cases (an hour)
+torture: tools ## hundreds of kills and cuts, thousands of random cases (two hours)
 	$(CARGO) build --workspace --all-targets
 	PROPTEST_CASES=10000 MESH_SEEDS=10000 $(CARGO) test --workspace --lib
 	BIN=$(BIN) MESH_KILLS=100 $(CARGO) test -p integration-tests --test it -- --test-threads=1 mesh::
+	BIN=$(BIN) MESH_KILLS=100 MESH_CUTS=20 MESH_CUT_SECONDS=30 \
+		$(CARGO) test -p integration-tests --test it -- --test-threads=1 faults::
+
+# Real networks are made by tests where `ip` and `nft` are; this fetches them where it can.
+tools:
+	@scripts/lab-tools.sh
 
 soak: ## a stuck actor under pressure for ten minutes
 	$(CARGO) build --workspace --all-targets

@@ -1,32 +1,35 @@
+use std::fmt;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::process::quiet;
 use crate::{Lab, Process, binary};
 
 /// The longest that a command may ask for is a minute; then it must have ended.
 const COMMAND_MAX: Duration = Duration::from_secs(70);
 
 /// `meshctl`, as scripts use it.
-#[derive(Debug)]
 pub struct Ctl<'a> {
     lab: &'a Lab,
     addr: Option<String>,
     state: PathBuf,
+    within: Within<'a>,
 }
 
+/// Makes a command of a program, to be run here or elsewhere.
+type Within<'a> = Box<dyn Fn(&Path) -> Command + 'a>;
+
 impl<'a> Ctl<'a> {
-    pub(crate) fn new(lab: &'a Lab, addr: &str) -> Self {
-        Self { lab, addr: Some(addr.to_owned()), state: lab.state() }
+    pub(crate) fn new(lab: &'a Lab, addr: &str, within: Within<'a>) -> Self {
+        Self { lab, addr: Some(addr.to_owned()), state: lab.state(), within }
     }
 
-    pub(crate) fn anywhere(lab: &'a Lab) -> Self {
-        Self { lab, addr: None, state: lab.state() }
+    pub(crate) fn anywhere(lab: &'a Lab, within: Within<'a>) -> Self {
+        Self { lab, addr: None, state: lab.state(), within }
     }
 
     /// As another machine or user: with another state folder, called `state` in the lab's folder.
@@ -96,12 +99,18 @@ impl<'a> Ctl<'a> {
     }
 
     fn command(&self) -> Command {
-        let mut command = quiet(&binary("meshctl"));
+        let mut command = (self.within)(&binary("meshctl"));
         command.arg("--state").arg(&self.state).arg("--json");
         if let Some(addr) = &self.addr {
             command.args(["--node", addr]);
         }
         command
+    }
+}
+
+impl fmt::Debug for Ctl<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ctl").field("addr", &self.addr).finish_non_exhaustive()
     }
 }
 

@@ -29,9 +29,33 @@ pub fn poll<T>(within: Duration, mut look: impl FnMut() -> Result<T, String>) ->
     }
 }
 
+/// Looks again and again for as long as `lasting`.
+///
+/// # Panics
+/// As soon as `look` gives an `Err`: with `what` and that error.
+pub fn throughout(what: &str, lasting: Duration, mut look: impl FnMut() -> Result<(), String>) {
+    let end = Instant::now() + lasting;
+    while Instant::now() < end {
+        if let Err(seen) = look() {
+            panic!("{what}: not for all of {lasting:?}; seen: {seen}");
+        }
+        thread::sleep(PAUSE);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[should_panic(expected = "two looks: not for all of 60s; seen: 3 looks")]
+    fn a_condition_that_ceases_is_noticed_at_once() {
+        let mut looks = 0;
+        throughout("two looks", Duration::from_secs(60), || {
+            looks += 1;
+            if looks < 3 { Ok(()) } else { Err(format!("{looks} looks")) }
+        });
+    }
 
     #[test]
     fn a_condition_that_comes_true_ends_the_wait() {

@@ -12,6 +12,9 @@ use crate::{Ctl, Node, Process, binary};
 /// One mesh at a time: several on two cores would measure each other.
 static TURN: Mutex<()> = Mutex::new(());
 
+/// Any port of it that is free.
+const LOOPBACK: &str = "127.0.0.1:0";
+
 /// A folder for the nodes of one test, who share its certificate authority and its client identity.
 ///
 /// Labs of one process take turns: [`Lab::new`] waits until the last one is dropped.
@@ -73,7 +76,18 @@ impl Lab {
     pub fn join_own(&self, program: &Path, name: &str, seed: &Node) -> Node {
         let mut command = quiet(program);
         command.args(["--name", name, "--state"]).arg(self.state());
-        self.start_command(command, name, &["--join", seed.addr()])
+        self.start_command(command, name, LOOPBACK, &["--join", seed.addr()])
+    }
+
+    /// Starts a node with the lab actors that listens elsewhere, by a command that `within` makes of the program.
+    pub(crate) fn start_within(
+        &self,
+        within: impl Fn(&Path) -> Command,
+        name: &str,
+        listen: &str,
+        args: &[&str],
+    ) -> Node {
+        self.start_command(self.node_command(within(&binary("mesh-node")), name), name, listen, args)
     }
 
     /// Starts a node with the lab actors as another machine would: with a state folder of its own, called `state` in the
@@ -85,7 +99,7 @@ impl Lab {
     pub fn join_elsewhere(&self, name: &str, state: &str, args: &[&str], seed: &Node) -> Node {
         let mut command = quiet(&binary("mesh-node"));
         command.args(["--name", name, "--lab-actors", "--state"]).arg(self.path(state));
-        self.start_command(command, name, &[&["--join", seed.addr()], args].concat())
+        self.start_command(command, name, LOOPBACK, &[&["--join", seed.addr()], args].concat())
     }
 
     /// As [`Lab::start`], with more arguments.
@@ -94,16 +108,17 @@ impl Lab {
     /// As [`Lab::start`].
     #[must_use]
     pub fn start_with(&self, name: &str, args: &[&str]) -> Node {
-        self.start_command(self.node_command(name), name, args)
+        let command = self.node_command(quiet(&binary("mesh-node")), name);
+        self.start_command(command, name, LOOPBACK, args)
     }
 
-    fn start_command(&self, mut command: Command, name: &str, args: &[&str]) -> Node {
+    fn start_command(&self, mut command: Command, name: &str, listen: &str, args: &[&str]) -> Node {
         let ready = self.path(&format!("{name}.json"));
         // The file of an earlier run of this node would be believed.
         if ready.exists() {
             fs::remove_file(&ready).expect("the lab's folder can be written");
         }
-        command.args(["--listen", "127.0.0.1:0"]).arg("--ready-file").arg(&ready).args(args);
+        command.args(["--listen", listen]).arg("--ready-file").arg(&ready).args(args);
         Node::when_ready(name, self.run(&mut command, name), &ready)
     }
 
@@ -122,17 +137,21 @@ impl Lab {
     /// A `meshctl` that speaks to whatever is at `addr`.
     #[must_use]
     pub fn ctl_at<'a>(&'a self, addr: &str) -> Ctl<'a> {
-        Ctl::new(self, addr)
+        self.ctl_within(addr, quiet)
     }
 
     /// A `meshctl` that was not told whom to speak to.
     #[must_use]
     pub fn ctl_anywhere(&self) -> Ctl<'_> {
-        Ctl::anywhere(self)
+        Ctl::anywhere(self, Box::new(quiet))
     }
 
-    fn node_command(&self, name: &str) -> Command {
-        let mut command = quiet(&binary("mesh-node"));
+    /// A `meshctl` that runs elsewhere, by a command that `within` makes of the program.
+    pub(crate) fn ctl_within<'a>(&'a self, addr: &str, within: impl Fn(&Path) -> Command + 'a) -> Ctl<'a> {
+        Ctl::new(self, addr, Box::new(within))
+    }
+
+    fn node_command(&self, mut command: Command, name: &str) -> Command {
         command.args(["--name", name, "--lab-actors", "--state"]).arg(self.state());
         command
     }

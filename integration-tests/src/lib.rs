@@ -13,21 +13,31 @@
 //! Everything that is started here is killed when its value is dropped, whatever the test did. Nothing here waits
 //! for a time to pass: [`eventually`] waits for a condition, with a bound.
 //!
+//! [`Hosts`] is a lab on a network of its own, in namespaces: what cables and switches do can be done to it.
+//!
 //! The lab does not reach into a node: what it knows, it knows from the command line's contract.
 
 mod binaries;
 mod ctl;
 mod eventually;
+mod figures;
+mod hosts;
 mod lab;
+mod net;
 mod node;
+mod observer;
 mod process;
 mod setting;
 
 pub use binaries::{binary, example, workspace};
 pub use ctl::{Ctl, Feed, Outcome, Pending};
-pub use eventually::{eventually, poll};
+pub use eventually::{eventually, poll, throughout};
+pub use figures::{Figures, report};
+pub use hosts::Hosts;
 pub use lab::Lab;
+pub use net::Net;
 pub use node::Node;
+pub use observer::{Asked, Moment, Observer, moment};
 pub use process::Process;
 pub use rustix::process::Signal;
 pub use setting::setting;

@@ -1,11 +1,11 @@
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::{Process, poll};
+use crate::{Moment, Process, poll};
 
 /// A node binds, makes keys and joins in well under a second; a machine under load is allowed much more.
 const START_MAX: Duration = Duration::from_secs(30);
@@ -18,6 +18,7 @@ pub struct Node {
     name: String,
     process: Process,
     ready: Value,
+    ready_at: Moment,
 }
 
 impl Node {
@@ -28,10 +29,13 @@ impl Node {
             }
             // The file appears whole or not at all.
             let text = fs::read(ready_file).map_err(|error| error.to_string())?;
-            Ok(Ok(serde_json::from_slice(&text).expect("the ready file is JSON")))
+            let written = fs::metadata(ready_file).and_then(|file| file.modified());
+            let written = written.map_err(|error| error.to_string())?;
+            let written = written.duration_since(UNIX_EPOCH).expect("it is later than 1970");
+            Ok(Ok((serde_json::from_slice(&text).expect("the ready file is JSON"), written)))
         });
         match ready {
-            Ok(Ok(ready)) => Self { name: name.to_owned(), process, ready },
+            Ok(Ok((ready, ready_at))) => Self { name: name.to_owned(), process, ready, ready_at },
             Ok(Err(status)) => panic!("{name} ended with {status} before it was ready: {}", process.stderr()),
             Err(_) => panic!("{name} is not ready after {START_MAX:?}: {}", process.stderr()),
         }
@@ -53,6 +57,12 @@ impl Node {
     #[must_use]
     pub fn ready(&self) -> &Value {
         &self.ready
+    }
+
+    /// When it wrote that: when it began to answer.
+    #[must_use]
+    pub fn ready_at(&self) -> Moment {
+        self.ready_at
     }
 
     /// The process behind it.

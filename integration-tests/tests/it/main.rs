@@ -2,6 +2,7 @@
 
 mod backpressure;
 mod examples;
+mod faults;
 mod identity;
 mod mesh;
 mod refusals;
