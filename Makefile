@@ -5,10 +5,11 @@ CARGO ?= cargo
 BIN ?= $(or $(CARGO_TARGET_DIR),target)/debug
 # Passed on: `make run ONCE=1`, `make bench JSON=FILE ONLY=R1,R3`.
 export ONCE
+FUZZ_SECONDS ?= 60
 BENCH_ARGS = $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON))
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test torture soak bench lint doc deny ci tools
+.PHONY: help build run test torture soak fuzz bench lint doc deny ci tools
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,9 +36,13 @@ torture: tools ## hundreds of kills and cuts, thousands of random cases (two hou
 tools:
 	@scripts/lab-tools.sh
 
-soak: ## a stuck actor under pressure for ten minutes
+soak: FUZZ_SECONDS = 600
+soak: fuzz ## a stuck actor under pressure, and each decoder under the fuzzer, for ten minutes each
 	$(CARGO) build --workspace --all-targets
 	BIN=$(BIN) MESH_SOAK_SECONDS=600 $(CARGO) test -p integration-tests --test it -- --test-threads=1 backpressure::
+
+fuzz: ## every decoder of the wire on made-up bytes, a minute each (FUZZ_SECONDS)
+	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
 
 bench: ## this machine's figures beside the peers' (JSON=FILE, ONLY=R1,R3)
 	$(CARGO) run --release -p mesh-bench -- $(BENCH_ARGS)

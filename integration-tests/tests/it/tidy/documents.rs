@@ -93,8 +93,9 @@ fn no_link_is_dead() {
 
 #[test]
 fn every_crate_takes_the_workspace_s_lints_and_says_what_it_is() {
-    let manifests = files().into_iter().filter(|file| file.path.ends_with("/Cargo.toml"));
-    for manifest in manifests {
+    // The fuzzer's binaries are outside of the workspace, and a line long each.
+    let is_ours = |path: &str| path.ends_with("/Cargo.toml") && path != "fuzz/Cargo.toml";
+    for manifest in files().into_iter().filter(|file| is_ours(&file.path)) {
         let table: toml::Table = manifest.text.parse().unwrap();
         assert_eq!(
             table.get("lints").and_then(|lints| lints.get("workspace")),

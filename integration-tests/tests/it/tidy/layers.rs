@@ -27,6 +27,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
         ],
     ),
     ("mesh-bench", &["mesh", "mesh-actor", "mesh-net", "mesh-proto"]),
+    ("decoders", &["mesh", "mesh-net", "mesh-proto"]),
     // What users can write: no more than users can name.
     // A binary of their own is a node, so the library of mesh-node belongs to that.
     ("mesh-examples", &["mesh", "mesh-agents", "mesh-models", "mesh-node", "mesh-resilience", "mesh-store"]),
