@@ -8,6 +8,16 @@ use serde_json::json;
 use super::{DEATH_MAX, PATIENCE, RETURN_MAX, add, assert_none_hangs, five, observe, seen, wait_until_whole};
 
 #[test]
+fn a_killed_node_is_known_to_all_and_its_asks_fail_at_once() {
+    hold_kills("no loss", |_| (), Duration::from_millis(150));
+}
+
+#[test]
+fn a_killed_node_is_known_to_all_with_5_percent_loss() {
+    hold_kills("5 % loss", |net| net.lose(5), Duration::from_secs(1));
+}
+
+#[test]
 fn a_killed_node_is_known_to_all_where_no_kernel_tells_of_it() {
     hold_kills("no ICMP", Net::drop_icmp, Duration::from_millis(2500));
 }
