@@ -1,6 +1,7 @@
 //! Five nodes on five hosts, and what networks and machines do to them. The bounds are those that the product promises;
 //! what was measured is reported also when all is well.
 
+mod cuts;
 mod kills;
 mod pauses;
 
@@ -36,23 +37,25 @@ fn observe(hosts: &Hosts, pairs: &[(&Node, u8)]) -> Vec<Observer> {
     observers
 }
 
-/// All nodes take all others for alive, agree on the names, and the asks are answered.
 fn wait_until_whole(observers: &[Observer]) {
     let now = moment();
-    eventually("all is well", PATIENCE, || {
-        let first = observers[0].names();
-        for observer in observers {
-            let (at, members, names) = (observer.at(), observer.members(), observer.names());
-            if members.len() != 5 || members.values().any(|state| state != "alive") {
-                return Err(format!("{at} sees {members:?}"));
-            }
-            if names.is_null() || names != first {
-                return Err(format!("{at} has the names {names}, others {first}"));
-            }
-            observer.first_answer(now).ok_or_else(|| format!("{at} has no answer"))?;
+    eventually("all is well", PATIENCE, || whole(observers, now));
+}
+
+/// All nodes take all others for alive, agree on the names, and have had an answer since `since`.
+fn whole(observers: &[Observer], since: Moment) -> Result<(), String> {
+    let first = observers[0].names();
+    for observer in observers {
+        let (at, members, names) = (observer.at(), observer.members(), observer.names());
+        if members.len() != 5 || members.values().any(|state| state != "alive") {
+            return Err(format!("{at} sees {members:?}"));
         }
-        Ok(())
-    });
+        if names.is_null() || names != first {
+            return Err(format!("{at} has the names {names}, others {first}"));
+        }
+        observer.first_answer(since).ok_or_else(|| format!("{at} has no answer"))?;
+    }
+    Ok(())
 }
 
 /// When `observer` first saw `member` in this state, after `since`.
