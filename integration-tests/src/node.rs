@@ -84,6 +84,12 @@ impl Node {
         self.process.wait(LEAVE_MAX)
     }
 
+    /// Waits until it has ended by itself. Gives the exit code.
+    #[must_use]
+    pub fn ended(mut self) -> i32 {
+        self.process.wait(LEAVE_MAX)
+    }
+
     /// SIGSTOP: it is silent, but its port stays taken.
     pub fn pause(&mut self) {
         self.process.signal(Signal::STOP);

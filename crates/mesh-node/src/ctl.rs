@@ -5,6 +5,7 @@
 
 mod args;
 mod connection;
+mod drain;
 mod error;
 mod indent;
 mod lines;
@@ -124,6 +125,7 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
             // That it worked is told by the exit code.
             if output.is_json { Ok(output.line(&reply)?) } else { Ok(()) }
         }
+        Command::Drain { node, timeout } => drain::drain(mesh, node, *timeout, output).await,
         Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(mesh, args, output).await,
         Command::Completions { .. }
         | Command::Workflow(_)

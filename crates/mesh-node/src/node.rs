@@ -200,9 +200,10 @@ impl Node {
                 self.invite(&state, node.local_addr())?;
                 let signal = tokio::select! {
                     signal = signals.next() => signal,
+                    () = node.asked_to_leave() => "drain",
                     () = Guard::new(&node, &state).watch() => unreachable!("it watches until it is dropped"),
                 };
-                tracing::info!(signal, "leaving the mesh");
+                tracing::info!(because = signal, "leaving the mesh");
                 Ok(())
             }
             Err(error) => Err(error),

@@ -137,6 +137,7 @@ async fn connect(
         reclaimer: Reclaimer::default(),
         trust: Trust::default(),
         role: Role::Client { uplink: OnceLock::new() },
+        leave_asked: Default::default(),
         loss_probe: config.transport.loss_probe,
     });
     let mut last = ClientError::NoAddress;

@@ -49,8 +49,8 @@ pub use mesh::{MemberInfo, Mesh, PublishError};
 pub use monitor::{Down, DownReason, Monitor};
 pub use node::{Node, NodeBuilder, StartNodeError};
 pub use node_actor::{
-    ActorRow, Actors, KindTable, ListActors, ListKinds, ListMembers, ListNames, MailboxRow, MemberRow,
-    Members, Names, Spawn, Spawned, Stop,
+    ActorRow, Actors, Drain, Draining, KindTable, ListActors, ListKinds, ListMembers, ListNames, MailboxRow,
+    MemberRow, Members, Names, Spawn, Spawned, Stop,
 };
 pub use registry::{SpawnContext, Spawnable};
 pub use reliable::Reliable;

@@ -218,6 +218,7 @@ impl Mesh {
             .map_err(|reason| PublishError::Name { name: name.to_owned(), reason })?;
         let port = LocalPort::new(self.shared.actor_id(actor.serial()), actor.clone())?;
         let port: Arc<dyn Local> = port;
+        self.shared.withdraw_ended(name);
         {
             let mut ports = self.shared.ports.write();
             if ports.contains_key(name) {

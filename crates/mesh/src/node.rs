@@ -113,6 +113,15 @@ impl Node {
         self.shared().membership().map(Membership::listens).unwrap_or_default()
     }
 
+    /// Waits until somebody asks this node to leave (`meshctl drain`, [`Drain`](crate::Drain)). The process is to call
+    /// [`Node::leave`] then.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: the request is still there at the next call.
+    pub async fn asked_to_leave(&self) {
+        self.shared().leave_asked.notified().await;
+    }
+
     /// Leaves: tells everybody, lets the actors finish their mailboxes for at most `drain_timeout`, then closes.
     pub async fn leave(self) {
         let shared = Arc::clone(self.shared());
@@ -255,6 +264,7 @@ impl NodeBuilder {
             reclaimer: Reclaimer::default(),
             trust: Trust::new(self.issuer),
             role: Role::Member(Box::new(membership)),
+            leave_asked: Default::default(),
             loss_probe,
         });
         let mesh = Mesh::of_node(Arc::clone(&shared));

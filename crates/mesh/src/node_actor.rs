@@ -11,6 +11,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+mod drain;
+
+pub use drain::{Drain, Draining};
+
 /// The name of every node's own actor.
 pub(crate) const NAME: &str = "mesh";
 
@@ -30,6 +34,7 @@ impl WireActor for NodeActor {
             .message::<ListKinds>()
             .message::<Spawn>()
             .message::<Stop>()
+            .message::<Drain>()
     }
 }
 

@@ -4,6 +4,7 @@ use crate::{
     failure::ended, membership::Membership, pending::Pending, port::Local, registry::Registry,
     session::Session, stream_out::StreamOut, tasks::Tasks, trust::Trust,
 };
+use futures::FutureExt;
 use mesh_actor::{AskError, ExitReason, System};
 use mesh_proto::{ActorId, ActorPath, Boot, InvalidPath, NodeId, membership::Load};
 use parking_lot::{Mutex, RwLock};
@@ -14,6 +15,7 @@ use std::{
 };
 use tokio::{
     runtime::Handle,
+    sync::Notify,
     time::{Instant, timeout_at},
 };
 
@@ -57,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) reclaimer: Reclaimer,
     pub(crate) trust: Trust,
     pub(crate) role: Role,
+    /// Rung when somebody has asked this node to leave.
+    pub(crate) leave_asked: Notify,
     /// How often a peer's port is probed.
     pub(crate) loss_probe: Duration,
 }
@@ -146,6 +150,16 @@ impl Shared {
 
     pub(crate) fn actor_id(&self, serial: u64) -> ActorId {
         ActorId { node: self.me.id, boot: self.me.boot, serial }
+    }
+
+    /// Frees a name whose actor has ended, if nobody has come to it yet: who waited for that end may take the name.
+    pub(crate) fn withdraw_ended(&self, name: &str) {
+        let known = self.ports.read().get(name).cloned();
+        if let Some(port) = known
+            && let Some(exit) = port.ended().now_or_never()
+        {
+            self.withdraw(name, &port, exit);
+        }
     }
 
     /// A published actor has ended, or is withdrawn: closes every channel to it.

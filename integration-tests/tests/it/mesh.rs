@@ -183,6 +183,33 @@ fn a_node_that_was_silent_for_a_while_answers_again() {
 }
 
 #[test]
+fn a_drained_node_finishes_its_work_and_leaves() {
+    let lab = Lab::new();
+    let [alpha, beta, _gamma] = chain(&lab);
+    let ctl = lab.ctl(&alpha);
+    let work = |ms: u32| format!(r#"{{"ms":{ms},"pad":""}}"#);
+    let first = ctl.begin(&["ask", "beta/slow", "lab.work.v1", &work(1000), "--timeout", "60s"]);
+    let second = ctl.begin(&["ask", "beta/slow", "lab.work.v1", &work(500), "--timeout", "60s"]);
+    eventually("both are there", JOIN_MAX, || {
+        let row = actor(&ctl, "beta/slow")?;
+        if row["mailbox"]["len"] == 1 { Ok(()) } else { Err(row.to_string()) }
+    });
+    let drained = ctl.json(&["drain", "beta"]);
+    assert_eq!((&drained["node"], &drained["state"]), (&json!("beta"), &json!("left")), "{drained}");
+    let numbers = [first, second].map(|ask| {
+        let outcome = ask.outcome();
+        let reply: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap_or_default();
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        reply["n"].clone()
+    });
+    assert!(numbers.contains(&json!(1)) && numbers.contains(&json!(2)), "both were answered: {numbers:?}");
+    assert_eq!(beta.ended(), 0);
+    wait_for_states(&ctl, &[("alpha", "alive"), ("beta", "left"), ("gamma", "alive")], JOIN_MAX);
+    let error = ctl.refused(&["ask", "beta/echo", ECHO, HELLO]);
+    assert_eq!(error["may_have_run"], json!(false), "{error}");
+}
+
+#[test]
 fn sigterm_leaves_and_the_others_know() {
     let lab = Lab::new();
     let [alpha, beta, _gamma] = chain(&lab);

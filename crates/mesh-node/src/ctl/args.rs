@@ -68,6 +68,15 @@ pub enum Command {
     /// Start and stop actors of registered kinds
     #[command(subcommand)]
     Actor(ActorCommand),
+    /// Let a node leave: it takes no more work, its actors finish, and its process ends
+    Drain {
+        /// The node
+        #[arg(id = "drained", value_name = "NODE")]
+        node: String,
+        /// How long to wait until it has left
+        #[arg(long, value_name = "TIME", default_value = "1min", value_parser = timeout)]
+        timeout: Duration,
+    },
     /// Check and run workflow files
     #[command(subcommand)]
     Workflow(WorkflowCommand),

@@ -58,7 +58,7 @@ pub(super) async fn actors(
     failure.map_or(Ok(()), Err)
 }
 
-async fn members(mesh: &Connection) -> Result<Vec<NodeRow>, CtlError> {
+pub(super) async fn members(mesh: &Connection) -> Result<Vec<NodeRow>, CtlError> {
     let mut members = mesh.ask_node::<Members>(mesh.node(), "mesh.members.v1", ASK_MAX).await?.members;
     members.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(members)
