@@ -198,7 +198,7 @@ fn a_drained_node_finishes_its_work_and_leaves() {
     assert_eq!((&drained["node"], &drained["state"]), (&json!("beta"), &json!("left")), "{drained}");
     let numbers = [first, second].map(|ask| {
         let outcome = ask.outcome();
-        let reply: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap_or_default();
+        let reply: Value = serde_json::from_str(&outcome.stdout).unwrap_or_default();
         assert_eq!(outcome.code, 0, "{outcome:?}");
         reply["n"].clone()
     });
