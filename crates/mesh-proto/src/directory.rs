@@ -25,6 +25,7 @@ pub struct Entry {
 /// directory.publish(NodeId(1), Boot(1), entry(10));
 /// assert_eq!(directory.owner("echo", |_| true), Some(NodeId(1)));
 /// assert_eq!(directory.owner("echo", |node| node != NodeId(1)), Some(NodeId(2)), "the older owner is away");
+/// assert_eq!(directory.owners("echo", |_| true), [NodeId(1), NodeId(2)]);
 /// directory.forget(NodeId(1), Boot(1));
 /// assert_eq!(directory.owner("echo", |_| true), Some(NodeId(2)));
 /// ```
@@ -64,6 +65,16 @@ impl Directory {
     pub fn owner(&self, name: &str, takes_part: impl Fn(NodeId) -> bool) -> Option<NodeId> {
         let owners = self.by_name.get(name)?.iter().filter(|(node, _)| takes_part(**node));
         owners.min_by_key(|(node, (_, entry))| (entry.since_ms, **node)).map(|(node, _)| *node)
+    }
+
+    /// Every node that has published `name` and takes part: first the one that owns it, then the others in the order in
+    /// which they would follow.
+    pub fn owners(&self, name: &str, takes_part: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
+        let Some(owners) = self.by_name.get(name) else { return Vec::new() };
+        let owners = owners.iter().filter(|(node, _)| takes_part(**node));
+        let mut owners: Vec<_> = owners.map(|(node, (_, entry))| (entry.since_ms, *node)).collect();
+        owners.sort_unstable();
+        owners.into_iter().map(|(_, node)| node).collect()
     }
 
     /// Every entry of `node`.

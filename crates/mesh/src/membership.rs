@@ -128,6 +128,13 @@ impl Membership {
         state.directory.owner(name, |node| self.takes_part(&state, node))
     }
 
+    /// The names of all nodes that have published `name`, its owner first.
+    pub(crate) fn owners(&self, name: &str) -> Vec<String> {
+        let state = self.state.lock();
+        let owners = state.directory.owners(name, |node| self.takes_part(&state, node));
+        owners.into_iter().map(|node| self.name_of(&state, node)).collect()
+    }
+
     /// Whether the names of a node count.
     fn takes_part(&self, state: &State, node: NodeId) -> bool {
         node == self.me.id || state.swim.member(node).is_some_and(Member::is_active)

@@ -281,6 +281,22 @@ impl Mesh {
         membership.members()
     }
 
+    /// Every actor that is published as `name`, as `node/name`: first the one to which the bare name leads now, then the others, by
+    /// the age of their publication. Empty for a client, which asks a node.
+    ///
+    /// This is what this node was told: a hint, since only the actor's own node knows ([`AskError::NoSuchActor`]).
+    #[must_use]
+    pub fn resolve_all(&self, name: &str) -> Vec<String> {
+        let owners = self.shared.membership().map(|membership| membership.owners(name)).unwrap_or_default();
+        owners.into_iter().map(|node| format!("{node}/{name}")).collect()
+    }
+
+    /// The actor to which `name` leads now, as `node/name`: the first of [`Mesh::resolve_all`].
+    #[must_use]
+    pub fn resolve(&self, name: &str) -> Option<String> {
+        self.resolve_all(name).into_iter().next()
+    }
+
     fn node_actor<M: WireMessage>(&self, node: &str) -> Result<Recipient<M>, AskError> {
         let path = format!("{node}/{}", crate::node_actor::NAME);
         self.recipient(&path).map_err(|error| AskError::BadPath { reason: error.to_string() })
