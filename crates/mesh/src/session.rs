@@ -43,6 +43,7 @@ mod lane;
 mod loss;
 mod reply;
 mod streams;
+mod unread;
 mod withdrawn;
 
 pub use hello::HelloError;
@@ -86,6 +87,7 @@ pub(crate) struct Session {
     running: Mutex<HashMap<u64, Running>>,
     withdrawn: Mutex<Withdrawn>,
     bodies: body::Bodies,
+    unread: Arc<unread::Unread>,
     next_body: AtomicU64,
     is_closed: AtomicBool,
     tasks: Tasks,
@@ -185,12 +187,19 @@ impl Session {
         channel
     }
 
-    /// Sends a payload on a stream of its own; the answer goes into the header that stands for it.
+    /// Sends a message's payload on a stream of its own; the answer goes into the header that stands for it.
     pub(crate) fn send_body(&self, payload: Bytes) -> Body {
+        self.send_body_held(payload, None)
+    }
+
+    fn send_body_held(&self, payload: Bytes, claim: Option<unread::Claim>) -> Body {
         let number = self.next_body.fetch_add(1, Ordering::Relaxed);
         let bytes = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         if let Some(session) = self.me.upgrade() {
-            self.spawn(async move { session.write_body(number, payload).await });
+            self.spawn(async move {
+                session.write_body(number, payload).await;
+                drop(claim);
+            });
         }
         Body { number, bytes }
     }
@@ -314,7 +323,12 @@ impl Origin for Session {
             let reason = format!("{} bytes are more than the {MESSAGE_BYTES_MAX} of a reply", payload.len());
             return Err(EncodeError { reason });
         }
-        header.body = Some(self.send_body(payload));
+        let Some(claim) = self.unread.claim(payload.len()) else {
+            let reason =
+                format!("{} bytes of replies wait for their asker to read them", unread::UNREAD_BYTES_MAX);
+            return Err(EncodeError { reason });
+        };
+        header.body = Some(self.send_body_held(payload, Some(claim)));
         let _ = self.replies.push_always(|buffer| write_frame(buffer, |buffer| header.encode(buffer)));
         Ok(())
     }

@@ -21,6 +21,9 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a header waits for its stream, which may stand behind the bodies before it: 60 s.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// A path that carries less is too slow for bodies: 64 KiB a second.
+const WRITE_BYTES_PER_SECOND_MIN: u64 = 64 * 1024;
+
 /// Bodies of one peer whose halves have not met: 65,536, of about 100 bytes each.
 const HALVES_MAX: usize = 65_536;
 
@@ -74,7 +77,15 @@ impl Session {
         }
     }
 
+    /// Writes a body, or ends the connection to a peer that does not read it.
     pub(super) async fn write_body(&self, number: u64, payload: Bytes) {
+        let slow = Duration::from_secs(payload.len() as u64 / WRITE_BYTES_PER_SECOND_MIN);
+        if timeout(STREAM_TIMEOUT + slow, self.write_whole_body(number, payload)).await.is_err() {
+            self.violation("does not read a body");
+        }
+    }
+
+    async fn write_whole_body(&self, number: u64, payload: Bytes) {
         let mut send = loop {
             match self.connection.open_uni(0).await {
                 Ok(send) => break send,

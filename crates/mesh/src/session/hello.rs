@@ -81,6 +81,7 @@ impl Session {
             running: Default::default(),
             withdrawn: Default::default(),
             bodies: Bodies::default(),
+            unread: Default::default(),
             next_body: 1.into(),
             is_closed: false.into(),
             tasks: Tasks::new(shared.network.clone()),

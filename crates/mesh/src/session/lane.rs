@@ -40,6 +40,7 @@ impl Session {
             if self.replies.room().await.is_err() {
                 return;
             }
+            self.unread.room().await;
             match receive.read_chunks(&mut chunks).await {
                 Ok(Some(read)) => count = read,
                 Ok(None) | Err(_) => return,
