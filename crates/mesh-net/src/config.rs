@@ -32,7 +32,7 @@ pub struct TransportConfig {
     pub keep_alive: Duration,
     /// Pause between two questions to a peer's machine whether the peer's port is still open; see [`Probe`](crate::Probe).
     ///
-    /// LAN 50 ms, WAN 1 s; 10 ms to 1 min. A process that was killed is known about one pause and 40 ms later, where
+    /// LAN 50 ms, WAN 1 s; 10 ms to 1 min. A process that was killed is known about one pause and 60 ms later, where
     /// the answers come through. Each peer costs one byte per pause: with more than 100 peers choose 500 ms.
     pub loss_probe: Duration,
     /// How long a handshake may take, dialled or accepted, before it is given up.

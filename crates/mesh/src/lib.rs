@@ -10,7 +10,7 @@
 //! the receiver has lent it; the lane's reader there puts it into the actor's mailbox, where room for it was set
 //! aside; the actor decodes and handles it, and encodes the reply into the reply stream's outbox.
 //!
-//! Delivery is at most once. Order holds for each pair of sender and receiver within one connection. An error says
+//! Delivery is at most once; under an id ([`Mesh::reliable`]) a message is sent until it is answered, and runs once. Order holds for each pair of sender and receiver within one connection. An error says
 //! whether the message may have run.
 //!
 //! This crate reads no files, no environment and no arguments, and knows nothing of models or agents.
