@@ -119,6 +119,14 @@ impl Endpoint {
         self.door.admit(connection)
     }
 
+    /// How many connections it has, those included that shake hands, or were closed a moment ago.
+    pub fn connections(&self) -> usize {
+        match &self.kind {
+            Kind::Quic(endpoint) => endpoint.connections(),
+            Kind::Memory(endpoint) => endpoint.connections(),
+        }
+    }
+
     /// Closes every connection with [`CloseCode::Shutdown`](crate::CloseCode::Shutdown), and accepts and dials no more.
     pub fn close(&self) {
         match &self.kind {

@@ -98,7 +98,7 @@ async fn on_the_mesh(args: &CtlArgs, output: &mut Output<'_>) -> Result<(), CtlE
     };
     if matches!(args.command, Command::Tell(_)) || matches!(result, Err(CtlError::Interrupted)) {
         // What nobody answers, and the word that an ask is withdrawn, may still be on its way.
-        connection.settle().await;
+        connection.close().await;
     }
     result
 }

@@ -187,7 +187,7 @@ impl WireActor for CountActor {
 
 /// Spawns the four and publishes them under the name of their node.
 pub(crate) fn publish(mesh: &Mesh) -> Result<(), PublishError> {
-    let node: Arc<str> = mesh.node_name().into();
+    let node: Arc<str> = mesh.node_name();
     let name = Arc::clone(&node);
     spawn(mesh, "echo", ActorSpec::new("echo"), move || EchoActor { node: Arc::clone(&name) })?;
     // The bound that is meant to be met is that of messages: 64 with 16 KiB of luggage fit.

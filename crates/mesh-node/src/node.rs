@@ -334,7 +334,7 @@ impl Node {
     async fn spawn_agents(&self, mesh: &Mesh) -> Result<(), NodeError> {
         for agent in self.settings.agents.iter().filter(|agent| agent.is_for(&self.settings.labels)) {
             let spawned =
-                mesh.spawn_kind(mesh.node_name(), &agent.kind, &agent.name, &agent.args.to_string()).await;
+                mesh.spawn_kind(&mesh.node_name(), &agent.kind, &agent.name, &agent.args.to_string()).await;
             spawned
                 .map_err(|error| NodeError::Actor { name: agent.name.clone(), reason: error.to_string() })?;
         }

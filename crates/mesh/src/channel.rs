@@ -40,8 +40,9 @@ pub(crate) struct Channel {
     path: Box<str>,
     phase: Mutex<Phase>,
     decided: Notify,
-    /// Whether the phase is `Closed`: for those who look at each message.
-    is_closed: AtomicBool,
+    /// Whether nothing new goes this way: the phase is `Closed`, or the connection is being given up. For those who look
+    /// at each message.
+    is_left: AtomicBool,
     /// Channels of clients that end in this one.
     relays: Mutex<Vec<Weak<Inlet>>>,
 }
@@ -91,7 +92,7 @@ impl Channel {
             path: path.into(),
             phase,
             decided: Notify::new(),
-            is_closed: AtomicBool::new(false),
+            is_left: AtomicBool::new(false),
             relays: Mutex::default(),
         })
     }
@@ -148,8 +149,19 @@ impl Channel {
         }
     }
 
-    pub(crate) fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Acquire)
+    /// Whether another way is to be looked for.
+    pub(crate) fn is_left(&self) -> bool {
+        self.is_left.load(Ordering::Acquire)
+    }
+
+    /// From now on new messages look for another way; those that wait for credit still go this one.
+    pub(crate) fn leave(&self) {
+        self.is_left.store(true, Ordering::Release);
+    }
+
+    /// Whether messages wait for credit.
+    pub(crate) fn has_line(&self) -> bool {
+        matches!(&*self.phase.lock(), Phase::Open(open) if !open.line.is_empty())
     }
 
     /// Sends without waiting: the fast path, one frame encoded straight into its lane.
@@ -202,14 +214,12 @@ impl Channel {
     async fn forward(&self, header: MessageHeader, payload: Bytes) -> Result<(), AskError> {
         let lane = self.session.lane(lane_of(header.sender, self.number));
         loop {
-            if self.session.is_closed() {
-                return Err(self.session.unreachable(false));
-            }
             if lane.try_push(|buffer| self.append(header, &payload, buffer)).is_ok() {
                 return Ok(());
             }
-            // A closed lane is a closed session, which the next round finds.
-            let _ = lane.room().await;
+            if lane.room().await.is_err() {
+                return Err(self.session.unreachable(false));
+            }
         }
     }
 
@@ -291,7 +301,7 @@ impl Channel {
 
     pub(crate) fn on_closed(&self, failure: &Failure) {
         let before = std::mem::replace(&mut *self.phase.lock(), Phase::Closed(failure.clone()));
-        self.is_closed.store(true, Ordering::Release);
+        self.leave();
         self.decided.notify_waiters();
         for relay in self.relays() {
             relay.close(failure);

@@ -4,21 +4,23 @@ use crate::{
     mesh::Mesh,
     pending::Pending,
     registry::Registry,
-    session::Session,
     shared::{Me, Reclaimer, Role, Shared},
     tasks::Tasks,
     trust::Trust,
+    uplink::{self, Uplink},
 };
 use mesh_actor::{Runtimes, System};
-use mesh_net::{BindError, ConnectError, Endpoint, Expect, Identity, PeerIdentity, TransportConfig};
+use mesh_net::{BindError, Endpoint, Identity, PeerIdentity, TransportConfig};
 use mesh_proto::NodeId;
-use std::{
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
-use tokio::{task::JoinError, time::timeout};
+use std::{sync::Arc, time::Duration};
+use tokio::task::JoinError;
 
 /// A client: it needs no open port, and reaches every actor through any one node.
+///
+/// When that node is lost, or leaves, the client goes on through another: one of the addresses that it was given, or of
+/// the members that it was told of, for which it needs the grant `read:*/mesh`. Asks in flight through a node that is lost
+/// fail as [`AskError::Unreachable`](crate::AskError::Unreachable); those in flight through one that leaves are answered.
+/// What is sent meanwhile waits a second for the other node.
 #[derive(Debug)]
 pub struct Client;
 
@@ -125,6 +127,8 @@ async fn connect(
         cluster: peer_id.cluster.as_str().into(),
     };
     let network = runtimes.network.clone();
+    let loss_probe = config.transport.loss_probe;
+    let uplink = Arc::new(Uplink::new(endpoint, addrs, config));
     let shared = Arc::new(Shared {
         me,
         network: network.clone(),
@@ -136,49 +140,11 @@ async fn connect(
         tasks: Tasks::new(network),
         reclaimer: Reclaimer::default(),
         trust: Trust::default(),
-        role: Role::Client { uplink: OnceLock::new() },
+        role: Role::Client(Arc::clone(&uplink)),
         leave_asked: Default::default(),
-        loss_probe: config.transport.loss_probe,
+        loss_probe,
     });
-    let mut last = ClientError::NoAddress;
-    for addr in &addrs {
-        match reach(&shared, &endpoint, addr, config.connect_timeout).await {
-            Ok(session) => {
-                if let Role::Client { uplink } = &shared.role {
-                    let _ = uplink.set(Arc::clone(&session));
-                }
-                shared.watch(session);
-                return Ok(Mesh::of_client(shared, endpoint));
-            }
-            Err(error) => last = error,
-        }
-    }
-    Err(last)
-}
-
-async fn reach(
-    shared: &Arc<Shared>,
-    endpoint: &Endpoint,
-    addr: &str,
-    limit: Duration,
-) -> Result<Arc<Session>, ClientError> {
-    let unreached = |reason| ClientError::Unreached { addr: addr.to_owned(), reason };
-    let addrs = tokio::net::lookup_host(addr)
-        .await
-        .map_err(|error| unreached(format!("the name has no address: {error}")))?;
-    let mut last = unreached("the name resolves to nothing".to_owned());
-    for socket_addr in addrs {
-        last = match timeout(limit, endpoint.connect(socket_addr, Expect::AnyNode)).await {
-            Ok(Ok(connection)) => match Session::establish(shared, connection, true).await {
-                Ok(session) => return Ok(session),
-                Err(error) => unreached(error.to_string()),
-            },
-            Ok(Err(error @ ConnectError::Certificate { .. })) => {
-                ClientError::Untrusted { addr: addr.to_owned(), reason: error.to_string() }
-            }
-            Ok(Err(error)) => unreached(error.to_string()),
-            Err(_elapsed) => unreached(format!("no answer in {} s", limit.as_secs_f32())),
-        };
-    }
-    Err(last)
+    uplink.connect(&shared).await?;
+    shared.tasks.spawn(uplink::keep(Arc::clone(&shared)));
+    Ok(Mesh::of_client(shared, uplink))
 }

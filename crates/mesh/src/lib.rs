@@ -38,6 +38,7 @@ mod shared;
 mod stream_out;
 mod tasks;
 mod trust;
+mod uplink;
 mod wire;
 
 pub use client::{Client, ClientConfig, ClientError};

@@ -5,6 +5,7 @@
 //! one node the same at both ends. Published names are told by their owner to every peer, and count while their owner takes part.
 
 use crate::{config::NodeConfig, monitor::DownReason, session::Session, shared::Me};
+use futures::future::join_all;
 use mesh_actor::AskError;
 use mesh_net::{CloseCode, Endpoint, Role};
 use mesh_proto::{
@@ -27,6 +28,9 @@ mod news;
 pub use dial::JoinFailure;
 pub(crate) use dial::{accept, join};
 pub(crate) use drive::drive;
+
+/// Why the connections of a node that leaves end.
+const LEAVES: &str = "the node leaves";
 
 /// This node's part in the membership.
 pub(crate) struct Membership {
@@ -216,7 +220,24 @@ impl Membership {
         state.is_leaving = true;
         state.dials.clear();
         state.tell_nodes(&Control::Leaving);
+        for client in &state.clients {
+            client.control(&Control::Leaving);
+        }
         self.feed(state, Swim::leave);
+    }
+
+    /// Finishes what is in flight on every connection, and closes it; at most `patience`. Clients first: what they sent
+    /// goes on over the others.
+    pub(crate) async fn retire_all(&self, patience: Duration) {
+        let (nodes, clients) = {
+            let state = self.state.lock();
+            (state.nodes.values().cloned().collect::<Vec<_>>(), state.clients.clone())
+        };
+        for sessions in [clients, nodes] {
+            let open = sessions.iter().filter(|session| !session.is_over());
+            let retires = open.map(|session| session.retire_within(patience, CloseCode::Leaving, LEAVES));
+            join_all(retires).await;
+        }
     }
 
     /// Closes every connection.

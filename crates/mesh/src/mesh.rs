@@ -7,10 +7,10 @@ use crate::{
     reliable::Reliable,
     remote::Remote,
     shared::{Role, Shared},
+    uplink::Uplink,
     wire::{KindError, WireActor, WireMessage},
 };
 use mesh_actor::{Actor, ActorRef, ActorSpec, AskError, Open, Recipient, StartError, Streaming};
-use mesh_net::Endpoint;
 use mesh_proto::{ActorPath, Entry, Failure, InvalidPath};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{
@@ -28,8 +28,8 @@ pub struct Mesh {
     lifeline: Option<Arc<Lifeline>>,
 }
 
-/// Closes a client's endpoint when nobody uses it any more.
-struct Lifeline(Endpoint);
+/// Ends a client when nobody uses it any more.
+struct Lifeline(Arc<Uplink>);
 
 impl Drop for Lifeline {
     fn drop(&mut self) {
@@ -83,22 +83,45 @@ impl Mesh {
         Self { shared, lifeline: None }
     }
 
-    /// A handle from a client, which keeps `endpoint` open.
-    pub(crate) fn of_client(shared: Arc<Shared>, endpoint: Endpoint) -> Self {
-        Self { shared, lifeline: Some(Arc::new(Lifeline(endpoint))) }
+    /// A handle from a client, which lives as long as the handle.
+    pub(crate) fn of_client(shared: Arc<Shared>, uplink: Arc<Uplink>) -> Self {
+        Self { shared, lifeline: Some(Arc::new(Lifeline(uplink))) }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 
-    /// The name of this node; for a client, of the node that it reached.
+    /// The name of this node; for a client, of the node through which it reaches the mesh now.
     #[must_use]
-    pub fn node_name(&self) -> &str {
+    pub fn node_name(&self) -> Arc<str> {
         match &self.shared.role {
-            Role::Member(_) => &self.shared.me.name,
-            Role::Client { uplink } => uplink.get().map_or("", |session| &session.peer().name),
+            Role::Member(_) => Arc::clone(&self.shared.me.name),
+            Role::Client(uplink) => uplink.node_name(),
         }
+    }
+
+    /// The addresses of other nodes through which a client would go on if its own were lost: those that it was given, and
+    /// those of members that it was told of. Empty for a node, which is connected to all.
+    #[must_use]
+    pub fn alternatives(&self) -> Vec<String> {
+        self.shared.uplink().map(Uplink::alternatives).unwrap_or_default()
+    }
+
+    /// Ends a client in order: what was sent has arrived at its actor's node, and what was asked is answered, when this
+    /// returns. It waits at most `patience`, and then ends the client as dropping the last handle does: at once, with
+    /// what has not left yet lost. Other handles on this client reach nothing any more. Does nothing to a node, which
+    /// [`Node::leave`](crate::Node::leave) ends.
+    ///
+    /// # Cancel safety
+    /// Dropped before its end, it leaves a client that sends no more, and ends with its last handle.
+    pub async fn close(self, patience: Duration) {
+        let Role::Client(uplink) = &self.shared.role else { return };
+        let (network, uplink) = (self.shared.network.clone(), Arc::clone(uplink));
+        // The connection's timers are of that runtime.
+        let finishes = network.spawn(async move { uplink.finish(patience).await });
+        // It ends early only with the runtime, and then there is nothing to wait for.
+        let _ = finishes.await;
     }
 
     /// The actor at `path` (`node/name`, or a published `name`), for messages of the type `M`.
@@ -268,7 +291,7 @@ impl Mesh {
     pub async fn stop_actor(&self, path: &str) -> Result<(), AskError> {
         let parsed: ActorPath =
             path.parse().map_err(|error: InvalidPath| AskError::BadPath { reason: error.to_string() })?;
-        let node = parsed.node().unwrap_or(self.node_name()).to_owned();
+        let node = parsed.node().map_or_else(|| self.node_name().to_string(), str::to_owned);
         let stop = crate::node_actor::Stop { name: parsed.name().to_owned() };
         let stopped = self.node_actor::<crate::node_actor::Stop>(&node)?.ask(stop).await?;
         stopped.map_err(crate::failure::error_of)

@@ -16,6 +16,9 @@ use mesh_net::{BindError, CloseCode, DenyList, Endpoint, Identity, Issuer, PeerI
 use mesh_proto::NodeId;
 use std::{fmt, net::SocketAddr, sync::Arc, time::Duration};
 
+/// How long the connections of a node that leaves may take to finish what is in flight on them: 2 s.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// A running node. Dropped without [`Node::leave`], it ends at once, and its peers find it dead.
 pub struct Node {
     mesh: Mesh,
@@ -133,6 +136,7 @@ impl Node {
         if let Err(still) = shared.system.shutdown(Duration::from_secs(1)).await {
             tracing::warn!(%still, "actors did not end");
         }
+        membership.retire_all(FAREWELL).await;
         membership.close(CloseCode::Leaving, "the node leaves");
         membership.endpoint.close();
         membership.endpoint.wait_idle(Duration::from_secs(1)).await;

@@ -127,7 +127,7 @@ impl Registry {
         let Some(known) = self.kinds.get(kind) else {
             let known = self.kinds.keys().cloned().collect();
             return Err(AskError::UnknownKind {
-                path: mesh.node_name().to_owned(),
+                path: mesh.node_name().to_string(),
                 kind: kind.to_owned(),
                 known,
             });

@@ -82,12 +82,12 @@ impl Route {
     #[inline]
     fn with_channel<R>(&self, then: impl FnOnce(&Arc<Channel>, u16) -> R) -> Option<R> {
         if let Some((channel, kind)) = self.first.get()
-            && !channel.is_closed()
+            && !channel.is_left()
         {
             return Some(then(channel, *kind));
         }
         let mut later = self.later.lock();
-        if later.as_ref().is_some_and(|(channel, _)| channel.is_closed()) {
+        if later.as_ref().is_some_and(|(channel, _)| channel.is_left()) {
             *later = None;
         }
         later.as_ref().map(|(channel, kind)| then(channel, *kind))
@@ -289,7 +289,7 @@ impl Route {
     fn unsent(&self) -> AskError {
         let full = self.channel_now().and_then(|(channel, _)| Some(channel.mailbox_full(&*channel.terms()?)));
         full.unwrap_or_else(|| AskError::Unreachable {
-            node: self.path.node().unwrap_or(self.mesh.node_name()).to_owned(),
+            node: self.path.node().map_or_else(|| self.mesh.node_name().to_string(), str::to_owned),
             may_have_run: false,
         })
     }

@@ -29,6 +29,7 @@ use parking_lot::Mutex;
 use std::{
     collections::HashMap,
     fmt,
+    net::SocketAddr,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -42,6 +43,7 @@ mod hello;
 mod lane;
 mod loss;
 mod reply;
+mod retire;
 mod streams;
 mod unread;
 mod withdrawn;
@@ -89,6 +91,7 @@ pub(crate) struct Session {
     bodies: body::Bodies,
     unread: Arc<unread::Unread>,
     next_body: AtomicU64,
+    retirement: retire::Retirement,
     is_closed: AtomicBool,
     tasks: Tasks,
     me: Weak<Self>,
@@ -136,6 +139,22 @@ impl Session {
         self.is_closed.load(Ordering::Acquire)
     }
 
+    /// Whether the connection has ended; what hangs on it may still be ending.
+    pub(crate) fn is_over(&self) -> bool {
+        self.connection.close_reason().is_some()
+    }
+
+    /// Waits until the connection has ended.
+    ///
+    /// Cancel safe.
+    pub(crate) async fn closes(&self) {
+        self.connection.closed().await;
+    }
+
+    pub(crate) fn remote_addr(&self) -> SocketAddr {
+        self.connection.remote_addr()
+    }
+
     pub(crate) fn pending(&self) -> &Pending {
         &self.pending
     }
@@ -168,7 +187,7 @@ impl Session {
     /// The channel to the actor at `path`, opened now if there is none yet.
     pub(crate) fn channel(self: &Arc<Self>, path: &str) -> Arc<Channel> {
         let mut channels = self.channels.lock();
-        if let Some(channel) = channels.by_path.get(path).filter(|channel| !channel.is_closed()) {
+        if let Some(channel) = channels.by_path.get(path).filter(|channel| !channel.is_left()) {
             return Arc::clone(channel);
         }
         channels.last += 1;
@@ -196,9 +215,10 @@ impl Session {
         let number = self.next_body.fetch_add(1, Ordering::Relaxed);
         let bytes = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         if let Some(session) = self.me.upgrade() {
+            let goes_out = session.body_goes_out();
             self.spawn(async move {
                 session.write_body(number, payload).await;
-                drop(claim);
+                drop((claim, goes_out));
             });
         }
         Body { number, bytes }

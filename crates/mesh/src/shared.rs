@@ -2,7 +2,7 @@
 
 use crate::{
     failure::ended, membership::Membership, pending::Pending, port::Local, registry::Registry,
-    session::Session, stream_out::StreamOut, tasks::Tasks, trust::Trust,
+    session::Session, stream_out::StreamOut, tasks::Tasks, trust::Trust, uplink::Uplink,
 };
 use futures::FutureExt;
 use mesh_actor::{AskError, ExitReason, System};
@@ -10,7 +10,7 @@ use mesh_proto::{ActorId, ActorPath, Boot, InvalidPath, NodeId, membership::Load
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 use tokio::{
@@ -70,14 +70,21 @@ pub(crate) enum Role {
     /// A member, with its part in the membership.
     Member(Box<Membership>),
     /// A client: everything goes through the one node that it reached.
-    Client { uplink: OnceLock<Arc<Session>> },
+    Client(Arc<Uplink>),
 }
 
 impl Shared {
     pub(crate) fn membership(&self) -> Option<&Membership> {
         match &self.role {
             Role::Member(membership) => Some(membership),
-            Role::Client { .. } => None,
+            Role::Client(_) => None,
+        }
+    }
+
+    pub(crate) fn uplink(&self) -> Option<&Uplink> {
+        match &self.role {
+            Role::Member(_) => None,
+            Role::Client(uplink) => Some(uplink),
         }
     }
 
@@ -90,13 +97,7 @@ impl Shared {
     pub(crate) fn place(&self, path: &str) -> Result<Place, AskError> {
         let membership = match &self.role {
             Role::Member(membership) => membership,
-            Role::Client { uplink } => {
-                let session = uplink.get();
-                let node = session.map_or(String::new(), |session| session.peer().name.to_string());
-                let open = session.filter(|session| !session.is_closed());
-                let unreachable = || AskError::Unreachable { node, may_have_run: false };
-                return open.map(|session| Place::There(Arc::clone(session))).ok_or_else(unreachable);
-            }
+            Role::Client(uplink) => return uplink.session().map(Place::There),
         };
         let bad = |error: InvalidPath| AskError::BadPath { reason: error.to_string() };
         let parsed: ActorPath = path.parse().map_err(bad)?;
@@ -111,23 +112,33 @@ impl Shared {
         }
     }
 
-    /// As [`Shared::place`], but waits a moment for the connection to a member that is alive and was only just met.
+    /// As [`Shared::place`], but waits a moment for the connection to a member that is alive and was only just met; a
+    /// client, for another node when its own was lost.
     ///
     /// Cancel safe.
     pub(crate) async fn place_soon(&self, path: &str) -> Result<Place, AskError> {
         let end = Instant::now() + CONNECT_PATIENCE;
         loop {
-            let told = self.membership().map(|membership| membership.told.notified());
-            let placed = self.place(path);
-            match (placed, told) {
-                (Err(AskError::Unreachable { node, may_have_run }), Some(told)) => {
-                    let is_alive = self.membership().is_some_and(|membership| membership.is_alive(&node));
-                    if !is_alive || timeout_at(end, told).await.is_err() {
-                        return Err(AskError::Unreachable { node, may_have_run });
-                    }
-                }
-                (placed, _) => return placed,
+            let told = match &self.role {
+                Role::Member(membership) => membership.told.notified(),
+                Role::Client(uplink) => uplink.moved.notified(),
+            };
+            let lost = match self.place(path) {
+                Err(lost @ AskError::Unreachable { .. }) => lost,
+                placed => return placed,
+            };
+            if !self.may_come_soon(&lost) || timeout_at(end, told).await.is_err() {
+                return Err(lost);
             }
+        }
+    }
+
+    /// Whether a connection that is missing now is being made.
+    fn may_come_soon(&self, lost: &AskError) -> bool {
+        match (&self.role, lost) {
+            (Role::Member(membership), AskError::Unreachable { node, .. }) => membership.is_alive(node),
+            (Role::Member(_), _) => false,
+            (Role::Client(_), _) => true,
         }
     }
 

@@ -68,11 +68,8 @@ impl Trust {
 
     /// What the hello says of it.
     pub(crate) fn features(&self) -> u64 {
-        if self.issuer.is_some() {
-            Control::OPENS_FOR_CLIENTS | Control::ISSUES
-        } else {
-            Control::OPENS_FOR_CLIENTS
-        }
+        let known = Control::OPENS_FOR_CLIENTS | Control::RETIRES;
+        if self.issuer.is_some() { known | Control::ISSUES } else { known }
     }
 
     /// Counts a message or a channel that was denied.

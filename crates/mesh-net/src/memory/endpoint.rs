@@ -121,6 +121,10 @@ impl MemoryEndpoint {
         Ok(ours)
     }
 
+    pub(crate) fn connections(&self) -> usize {
+        self.listener.state.lock().links.iter().filter(|(link, _)| link.strong_count() > 0).count()
+    }
+
     pub(crate) fn close(&self) {
         self.network.lock().remove_listener(self.addr, &self.listener);
         let links = self.listener.close();

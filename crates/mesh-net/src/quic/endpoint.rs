@@ -217,6 +217,10 @@ impl QuicEndpoint {
         Ok(connection)
     }
 
+    pub(crate) fn connections(&self) -> usize {
+        self.endpoint.open_connections()
+    }
+
     pub(crate) fn close(&self) {
         self.endpoint.close(VarInt::from(u32::from(CloseCode::Shutdown)), b"endpoint closed");
     }

@@ -18,8 +18,8 @@ use crate::state::{StateError, StateFolder, client_identity, node_of_client};
 /// Where a node listens when nothing was said.
 const DEFAULT_NODE: &str = "127.0.0.1:7946";
 
-/// A node that is slower than this has other troubles.
-const SETTLE_MAX: Duration = Duration::from_secs(1);
+/// How long what was sent may take to arrive once there is nothing left to do: large bodies over a slow path, mostly.
+const CLOSE_MAX: Duration = Duration::from_secs(10);
 
 /// A client of the mesh.
 pub(crate) struct Connection {
@@ -48,9 +48,9 @@ impl Connection {
         Ok(Self { mesh })
     }
 
-    /// The node that was reached.
-    pub(crate) fn node(&self) -> &str {
-        self.mesh.node_name()
+    /// The node that is reached now.
+    pub(crate) fn node(&self) -> String {
+        self.mesh.node_name().to_string()
     }
 
     pub(crate) async fn ask(
@@ -113,11 +113,9 @@ impl Connection {
         }
     }
 
-    /// Keeps the connection until what was sent before has had its turn: one round trip, or a moment.
-    pub(crate) async fn settle(&self) {
-        let path = format!("{}/mesh", self.node());
-        // Whatever comes back, or that nothing does, says as much as can be known.
-        let _ = self.mesh.ask_json(&path, "mesh.members.v1", "{}", SETTLE_MAX).await;
+    /// Ends the connection when what was sent has arrived, or after a while.
+    pub(crate) async fn close(self) {
+        self.mesh.close(CLOSE_MAX).await;
     }
 
     /// An error with the names that the caller may have meant.

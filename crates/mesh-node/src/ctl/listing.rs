@@ -59,7 +59,7 @@ pub(super) async fn actors(
 }
 
 pub(super) async fn members(mesh: &Connection) -> Result<Vec<NodeRow>, CtlError> {
-    let mut members = mesh.ask_node::<Members>(mesh.node(), "mesh.members.v1", ASK_MAX).await?.members;
+    let mut members = mesh.ask_node::<Members>(&mesh.node(), "mesh.members.v1", ASK_MAX).await?.members;
     members.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(members)
 }

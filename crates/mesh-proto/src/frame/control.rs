@@ -142,6 +142,10 @@ pub enum Control {
         /// The new certificate, DER; `None` if this node issues none.
         certificate: Option<Vec<u8>>,
     },
+    /// This connection is given up: the sender begins nothing more on it, and finishes what it began.
+    Retire,
+    /// The sender has read every lane of a connection that is given up to its end.
+    Retired,
 }
 
 impl Control {
@@ -149,4 +153,6 @@ impl Control {
     pub const OPENS_FOR_CLIENTS: u64 = 1;
     /// A [`Hello::features`] bit: the sender holds the authority's key, and answers [`Control::Renew`].
     pub const ISSUES: u64 = 2;
+    /// A [`Hello::features`] bit: the sender knows [`Control::Retire`], and tells its clients that it leaves.
+    pub const RETIRES: u64 = 1 << 16;
 }

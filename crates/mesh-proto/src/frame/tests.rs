@@ -60,6 +60,8 @@ fn every_control_frame() -> Vec<Control> {
         Control::OpenFor { channel: 1, path: "echo".to_owned(), client: vec![0x30, 0x82] },
         Control::Renew,
         Control::Renewed { certificate: Some(vec![0x30, 0x82]) },
+        Control::Retire,
+        Control::Retired,
     ]
 }
 

@@ -284,3 +284,6 @@ impl Shared {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;

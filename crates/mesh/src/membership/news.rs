@@ -1,7 +1,10 @@
 //! What peers tell, and what they are told.
 
 use super::Membership;
-use crate::{session::Session, shared::Shared};
+use crate::{
+    session::Session,
+    shared::{Role, Shared},
+};
 use bytes::Bytes;
 use mesh_net::CloseCode;
 use mesh_proto::{
@@ -9,16 +12,23 @@ use mesh_proto::{
     frame::{Control, ROWS_MAX},
     membership::{DatagramError, Peer},
 };
-use std::{sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep};
+use std::sync::Arc;
 
-/// How long a connection that lost against another one may finish what is in flight on it: 5 s.
-const RETIRE: Duration = Duration::from_secs(5);
+/// Why one of two connections ends.
+const ANOTHER: &str = "another connection is kept";
 
 impl Shared {
     /// A peer node has news.
     pub(crate) fn on_news(&self, session: &Arc<Session>, frame: Control) {
-        let Some(membership) = self.membership() else { return };
+        let membership = match &self.role {
+            Role::Member(membership) => membership,
+            Role::Client(uplink) => {
+                if matches!(frame, Control::Leaving) {
+                    uplink.on_leaving(session);
+                }
+                return;
+            }
+        };
         match frame {
             Control::Sync(message) => membership.on_sync(session, message),
             Control::Published(entries) => membership.on_published(session, entries),
@@ -42,7 +52,7 @@ impl Membership {
         });
         if keeps_rival {
             drop(state);
-            return retire(session);
+            return session.retire(CloseCode::Duplicate, ANOTHER);
         }
         let before = state.nodes.insert(peer.id, Arc::clone(session));
         tracing::info!(peer = %peer.name, boot = peer.boot.0, "peer is connected");
@@ -64,7 +74,7 @@ impl Membership {
         });
         self.told.notify_waiters();
         if let Some(rival) = rival.filter(|rival| !Arc::ptr_eq(rival, session)) {
-            retire(&rival);
+            rival.retire(CloseCode::Duplicate, ANOTHER);
         }
     }
 
@@ -142,18 +152,4 @@ impl Membership {
         let peer = session.peer();
         self.state.lock().directory.forget(peer.id, peer.boot);
     }
-}
-
-/// Closes a connection when nothing is in flight on it any more.
-fn retire(session: &Arc<Session>) {
-    let retired = Arc::clone(session);
-    session.spawn(async move {
-        let end = Instant::now() + RETIRE;
-        while retired.pending().len() > 0 && Instant::now() < end {
-            sleep(Duration::from_millis(50)).await;
-        }
-        // The peer may have asks in flight too; it waits as long at most.
-        sleep(Duration::from_millis(500)).await;
-        retired.close(CloseCode::Duplicate, "another connection is kept");
-    });
 }

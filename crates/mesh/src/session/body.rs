@@ -9,7 +9,14 @@ use bytes::{Buf, Bytes, BytesMut};
 use mesh_net::{OpenError, RecvHalf};
 use mesh_proto::frame::{BODY_NUMBER_BYTES, Body, Preamble, ReplyHeader};
 use parking_lot::Mutex;
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep, timeout},
@@ -31,6 +38,15 @@ const HALVES_MAX: usize = 65_536;
 #[derive(Default)]
 pub(super) struct Bodies {
     halves: Mutex<HashMap<u64, Half>>,
+    /// Bodies whose halves have met, and whose end has not come.
+    reading: AtomicUsize,
+}
+
+impl Bodies {
+    /// Whether no body is announced, or on its way.
+    pub(super) fn is_empty(&self) -> bool {
+        self.halves.lock().is_empty() && self.reading.load(Ordering::Acquire) == 0
+    }
 }
 
 enum Half {
@@ -63,8 +79,11 @@ impl Session {
         let expected = Expected { number: body.number, bytes: body.bytes as usize, to };
         let mut halves = self.bodies.halves.lock();
         match halves.remove(&body.number) {
-            // A reader that gave up has closed the connection.
-            Some(Half::Stream(reader)) => drop(reader.send(expected)),
+            Some(Half::Stream(reader)) => {
+                // A reader that gave up has closed the connection.
+                self.bodies.reading.fetch_add(1, Ordering::AcqRel);
+                drop(reader.send(expected));
+            }
             Some(Half::Header(..)) => {
                 drop(halves);
                 self.violation("announced one body twice");
@@ -115,11 +134,13 @@ impl Session {
         };
         let payload = read_exactly(&mut receive, expected.bytes, rest).await;
         self.complete(expected, payload);
+        self.bodies.reading.fetch_sub(1, Ordering::AcqRel);
     }
 
     fn claim(&self, number: u64) -> Result<Expected, oneshot::Receiver<Expected>> {
         let mut halves = self.bodies.halves.lock();
         if let Some(Half::Header(expected, _)) = halves.remove(&number) {
+            self.bodies.reading.fetch_add(1, Ordering::AcqRel);
             return Ok(expected);
         }
         let (found, header) = oneshot::channel();

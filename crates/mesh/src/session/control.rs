@@ -99,6 +99,8 @@ impl Session {
                     running.cancel();
                 }
             }
+            Control::Retire => self.on_retire(),
+            Control::Retired => self.on_retired(),
             Control::Renew => self.on_renew(),
             Control::Renewed { certificate } => self.on_renewed(certificate),
             Control::StreamGrant { correlation, granted } => self.on_stream_grant(correlation, granted),

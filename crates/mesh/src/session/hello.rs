@@ -83,6 +83,7 @@ impl Session {
             bodies: Bodies::default(),
             unread: Default::default(),
             next_body: 1.into(),
+            retirement: Default::default(),
             is_closed: false.into(),
             tasks: Tasks::new(shared.network.clone()),
             me: me.clone(),

@@ -43,7 +43,8 @@ impl Session {
             self.unread.room().await;
             match receive.read_chunks(&mut chunks).await {
                 Ok(Some(read)) => count = read,
-                Ok(None) | Err(_) => return,
+                Ok(None) => return self.lane_is_read(),
+                Err(_) => return,
             }
         }
     }

@@ -5,4 +5,5 @@ mod cluster;
 mod delivery;
 mod directory;
 mod grants;
+mod handover;
 mod nodes;
