@@ -122,6 +122,25 @@ impl Lab {
         Node::when_ready(name, self.run(&mut command, name), &ready)
     }
 
+    /// Starts the node that was at `addr` again, as a member of the mesh of `seed`, and waits until it answers messages.
+    ///
+    /// # Panics
+    /// As [`Lab::start`].
+    #[must_use]
+    pub fn rejoin(&self, name: &str, addr: &str, seed: &Node) -> Node {
+        let command = self.node_command(quiet(&binary("mesh-node")), name);
+        self.start_command(command, name, addr, &["--join", seed.addr()])
+    }
+
+    /// Starts a program of this package that is a client of the lab's mesh: its first two arguments are the address of
+    /// `node` and the folder of the client's identity.
+    #[must_use]
+    pub fn client(&self, program: &str, node: &Node, args: &[&str]) -> Process {
+        let mut command = quiet(Path::new(program));
+        command.arg(node.addr()).arg(self.state().join("client")).args(args);
+        self.run(&mut command, "client")
+    }
+
     /// Starts a node that is expected to end by itself; `args` are all of its arguments.
     #[must_use]
     pub fn attempt(&self, args: &[&str]) -> Process {

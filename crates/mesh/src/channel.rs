@@ -23,6 +23,7 @@ use std::{
 use tokio::sync::{Notify, oneshot};
 
 mod charge;
+mod errors;
 mod terms;
 mod write;
 
@@ -383,25 +384,5 @@ impl Channel {
             self.serve(open)
         };
         hand_over(served);
-    }
-
-    fn closed_error(&self) -> AskError {
-        match &*self.phase.lock() {
-            Phase::Closed(failure) => error_of(failure.clone()),
-            Phase::Opening | Phase::Open(_) => self.session.unreachable(false),
-        }
-    }
-
-    pub(crate) fn mailbox_full(&self, terms: &Terms) -> AskError {
-        let capacity = u32::try_from(terms.capacity.messages).unwrap_or(u32::MAX);
-        AskError::MailboxFull { path: self.path.to_string(), len: capacity, capacity, oldest_ms: 0 }
-    }
-
-    pub(crate) fn too_large(&self, bytes: usize) -> AskError {
-        AskError::TooLarge {
-            path: self.path.to_string(),
-            bytes: bytes as u64,
-            bytes_max: MESSAGE_BYTES_MAX as u64,
-        }
     }
 }

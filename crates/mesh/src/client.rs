@@ -31,11 +31,14 @@ pub struct ClientConfig {
     pub transport: TransportConfig,
     /// How long one address may take to answer: default 3 s.
     pub connect_timeout: Duration,
+    /// Whether it goes on through another node when its own is lost or leaves: default true. Otherwise it ends with
+    /// that node, as one does that watches it.
+    pub moves: bool,
 }
 
 impl Default for ClientConfig {
     fn default() -> Self {
-        Self { transport: TransportConfig::lan(), connect_timeout: Duration::from_secs(3) }
+        Self { transport: TransportConfig::lan(), connect_timeout: Duration::from_secs(3), moves: true }
     }
 }
 
@@ -127,7 +130,7 @@ async fn connect(
         cluster: peer_id.cluster.as_str().into(),
     };
     let network = runtimes.network.clone();
-    let loss_probe = config.transport.loss_probe;
+    let (loss_probe, moves) = (config.transport.loss_probe, config.moves);
     let uplink = Arc::new(Uplink::new(endpoint, addrs, config));
     let shared = Arc::new(Shared {
         me,
@@ -145,6 +148,8 @@ async fn connect(
         loss_probe,
     });
     uplink.connect(&shared).await?;
-    shared.tasks.spawn(uplink::keep(Arc::clone(&shared)));
+    if moves {
+        shared.tasks.spawn(uplink::keep(Arc::clone(&shared)));
+    }
     Ok(Mesh::of_client(shared, uplink))
 }

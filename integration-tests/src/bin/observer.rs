@@ -55,7 +55,9 @@ async fn connect(addr: &str, folder: &Path) -> Outcome<Mesh> {
     let identity = Identity::from_pem(&read("ca.pem")?, &read("cert.pem")?, &read("key.pem")?)?;
     let here = tokio::runtime::Handle::current();
     let runtimes = Runtimes { network: here.clone(), pool: here };
-    Ok(Client::connect(&[addr.to_owned()], &identity, ClientConfig::default(), runtimes).await?)
+    // It tells what this node knows, not what another would.
+    let config = ClientConfig { moves: false, ..ClientConfig::default() };
+    Ok(Client::connect(&[addr.to_owned()], &identity, config, runtimes).await?)
 }
 
 async fn look(mesh: &Mesh, kind: &str) -> Outcome<Value> {
