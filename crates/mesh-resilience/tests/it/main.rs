@@ -1,0 +1,1 @@
+//! What callers see, under a paused clock.
