@@ -1,1 +1,3 @@
 //! What callers see, under a paused clock.
+
+mod breaker;
