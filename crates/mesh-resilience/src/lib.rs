@@ -5,6 +5,7 @@ mod budget;
 mod config;
 mod deadline;
 mod money;
+mod retry;
 
 pub use breaker::{
     Advice, Breaker, BreakerConfig, Change, CircuitOpen, Classify, Decision, Event, GuardedError, Machine,
@@ -15,3 +16,7 @@ pub use budget::{Budget, BudgetExhausted, Spend};
 pub use config::{ConfigError, ConfigProblem};
 pub use deadline::{Deadline, DeadlineExceeded};
 pub use money::Money;
+pub use retry::{
+    Attempt, Backoff, GaveUp, Jitter, Outcome, Retry, RetryBudget, RetryBudgetConfig, RetryConfig,
+    RetryError, RetryPolicy, Retryable,
+};

@@ -1,3 +1,4 @@
 //! What callers see, under a paused clock.
 
 mod breaker;
+mod retry;
