@@ -12,11 +12,13 @@
 
 mod config;
 mod error;
+mod event;
 mod heard;
 mod machine;
 mod permit;
 mod registry;
 mod verdict;
+mod view;
 mod window;
 
 use std::fmt;
@@ -29,10 +31,12 @@ use tokio::time::Instant;
 
 pub use config::BreakerConfig;
 pub use error::{CircuitOpen, GuardedError};
-pub use machine::{Change, Decision, Event, Machine, Reaction, State, View, Why};
+pub use event::{Change, Decision, Event, Reaction, State, Why};
+pub use machine::Machine;
 pub use permit::Permit;
 pub use registry::{Advice, Registry, RegistryConfig, RegistryError};
 pub use verdict::{Classify, Verdict};
+pub use view::View;
 
 use crate::ConfigError;
 

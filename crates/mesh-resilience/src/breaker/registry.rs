@@ -45,7 +45,7 @@ struct Shared {
 }
 
 /// The bounds of a [`Registry`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RegistryConfig {
     /// Breakers that may exist at once. 10,000; 1 to 1,000,000. Each costs about 1 KiB when its window is full.
