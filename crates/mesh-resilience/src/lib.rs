@@ -71,7 +71,7 @@ pub use config::{ConfigError, ConfigProblem};
 pub use deadline::{Deadline, DeadlineExceeded};
 pub use limit::{
     Admission, Cost, Demand, Lease, LeaseConfig, LeaseError, LeaseTable, Limit, LimitConfig, LimitError,
-    LimitView, Limiter, Priority, Rate, Reservation, Share, keep_leased,
+    LimitView, Limiter, Limiters, LimitersError, Priority, Rate, Reservation, Share, keep_leased,
 };
 pub use money::Money;
 pub use retry::{

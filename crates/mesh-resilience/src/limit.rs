@@ -17,6 +17,7 @@ mod bucket;
 mod config;
 mod error;
 mod ledger;
+mod limiters;
 mod queue;
 mod reservation;
 mod share;
@@ -33,6 +34,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub use config::{Cost, Limit, LimitConfig, Rate};
 pub use error::LimitError;
+pub use limiters::{Limiters, LimitersError};
 pub use queue::Priority;
 pub use reservation::Reservation;
 pub use share::{Admission, Demand, Lease, Share, keep_leased};

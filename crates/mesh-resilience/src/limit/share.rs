@@ -80,6 +80,23 @@ pub struct Lease {
 }
 
 /// Who grants shares of one limit: a [`LeaseTable`](super::LeaseTable), here or behind an actor of another node.
+///
+/// ```
+/// use std::sync::Mutex;
+///
+/// use mesh_resilience::{Admission, Demand, Lease, LeaseError, LeaseTable};
+/// use tokio::time::Instant;
+///
+/// struct Here(Mutex<LeaseTable>);
+///
+/// impl Admission for Here {
+///     type Error = LeaseError;
+///
+///     async fn lease(&self, holder: &str, demand: Demand) -> Result<Lease, LeaseError> {
+///         self.0.lock().unwrap().ask(holder, demand, Instant::now())
+///     }
+/// }
+/// ```
 pub trait Admission {
     /// Why there is no share.
     type Error: fmt::Display;

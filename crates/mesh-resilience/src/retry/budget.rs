@@ -18,6 +18,15 @@ use crate::config::Check;
 /// `burst + ratio * calls + floor_per_second * seconds` retries.
 ///
 /// Clones are the same budget: give one to each [`RetryPolicy`](super::RetryPolicy) that calls the target.
+///
+/// ```
+/// use mesh_resilience::{RetryBudget, RetryBudgetConfig, RetryConfig, RetryPolicy};
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// let search = RetryBudget::new(RetryBudgetConfig::default())?;
+/// let policy = RetryPolicy::new(RetryConfig::default())?.budget(search.clone());
+/// # Ok::<(), mesh_resilience::ConfigError>(())
+/// # }).unwrap();
+/// ```
 #[derive(Clone)]
 pub struct RetryBudget {
     bucket: Arc<Mutex<Bucket>>,

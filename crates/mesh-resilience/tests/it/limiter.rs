@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures::poll;
 use futures::stream::{FuturesUnordered, StreamExt};
 use mesh_resilience::{
-    Classify, Cost, Deadline, Limit, LimitConfig, LimitError, Limiter, Money, Priority, Rate, Reservation,
-    Retry, Retryable, Verdict,
+    Classify, Cost, Deadline, Limit, LimitConfig, LimitError, Limiter, Limiters, LimitersError, Money,
+    Priority, Rate, Reservation, Retry, Retryable, Verdict,
 };
 use tokio::time::{Instant, advance, sleep};
 
@@ -230,6 +230,23 @@ async fn the_target_s_own_count_lowers_ours_and_never_raises_it() {
     assert_eq!(limiter.view().requests, Some(2));
     advance(Duration::from_millis(500)).await;
     assert_eq!(limiter.view().requests, Some(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_key_has_one_limiter_and_one_config() {
+    let limiters = Limiters::new(1);
+    limiters.limiter("team-a", &ten_a_second()).unwrap().try_reserve(Cost::request()).unwrap().keep();
+    let same = limiters.limiter("team-a", &ten_a_second()).unwrap();
+    assert!(same.try_reserve(Cost::request()).is_err());
+    let other = LimitConfig { queue_max: 1, ..ten_a_second() };
+    let error = limiters.limiter("team-a", &other).unwrap_err();
+    assert_eq!(error, LimitersError::OtherConfig { key: "team-a".to_owned() });
+    let full = limiters.limiter("team-b", &ten_a_second()).unwrap_err();
+    assert_eq!(full, LimitersError::Full { limiters_max: 1 });
+    assert!(limiters.remove("team-a").is_some());
+    let bad = LimitConfig { concurrency: Some(0), ..LimitConfig::default() };
+    assert!(matches!(limiters.limiter("team-b", &bad), Err(LimitersError::Config { .. })));
+    assert!(limiters.list().is_empty());
 }
 
 /// A call that passed: when, how much, and when it gave that back, if it did.
