@@ -41,11 +41,11 @@ pub use share::{Admission, Demand, Lease, Share, keep_leased};
 pub use table::{LeaseConfig, LeaseError, LeaseTable};
 pub use view::LimitView;
 
-use self::ledger::{Ahead, Ledger};
+use self::ledger::{Ahead, Ledger, Shortfall};
 use self::queue::Queue;
 use self::share::Meter;
 use self::waiting::{Look, Place};
-use crate::{ConfigError, Deadline};
+use crate::{ConfigError, Deadline, Money};
 
 /// The limits of one target under one key, shared by all who call it.
 ///
@@ -104,7 +104,8 @@ impl Limiter {
     /// [`ConfigError`]: the settings cannot be used.
     pub fn leased(config: LimitConfig) -> Result<Self, ConfigError> {
         let limiter = Self::new(config)?;
-        limiter.set_share(&Share::default(), Instant::now());
+        let nothing = Lease { number: 0, share: Share::default(), spent: Money::ZERO, term: Duration::ZERO };
+        limiter.set_share(&nothing, Instant::now());
         Ok(limiter)
     }
 
@@ -158,20 +159,16 @@ impl Limiter {
         let key = state.queue.next_key(Priority::NORMAL);
         let ahead = state.queue.ahead(key);
         let short = state.ledger.shortfall(&cost, &ahead);
-        state.meter.missed(short);
-        match short {
-            None if state.queue.is_first(key) => Ok(self.pass(&mut state, cost)),
-            None => {
-                Err(LimitError::NotInTime { limit: Limit::Concurrency, needs: None, waited: Duration::ZERO })
-            }
-            Some(short) => {
-                Err(LimitError::NotInTime { limit: short.limit, needs: short.needs, waited: Duration::ZERO })
-            }
+        state.meter.missed(&cost, short);
+        if short.is_none() && state.queue.is_first(key) {
+            return Ok(self.pass(&mut state, cost));
         }
+        Err(not_in_time(short, Duration::ZERO))
     }
 
     /// The target answered 429, and wants to be left alone for `retry_after`: all wait, and those that cannot wait so
-    /// long fail at once. Calls under way go on. Of two such demands the one that ends later holds.
+    /// long fail at once. Calls under way go on. Of two such demands the one that ends later holds, and more than a day
+    /// is taken for a day.
     pub fn penalize(&self, retry_after: Duration) {
         let mut state = self.at(Instant::now());
         state.ledger.penalize(retry_after);
@@ -184,13 +181,14 @@ impl Limiter {
         self.at(Instant::now()).ledger.lower_to(limit, left);
     }
 
-    /// From now on this node may use `share` of the limits, and from `until` on nothing, unless a new share comes.
+    /// From now on this node may use the share of `lease`, which it asked for at `asked`, and when its term is over
+    /// nothing, unless another comes.
     ///
     /// A share's burst is as large a part of the whole burst. A single call may exceed that (not the whole burst): it
     /// waits until this node's part is full, and what it used too much is paid back before the next.
-    pub fn set_share(&self, share: &Share, until: Instant) {
+    pub fn set_share(&self, lease: &Lease, asked: Instant) {
         let mut state = self.at(Instant::now());
-        state.ledger.set_share(share, until);
+        state.ledger.set_share(lease, asked + lease.term);
         state.queue.ring_all();
     }
 
@@ -203,12 +201,9 @@ impl Limiter {
         let mut guard = self.at(now);
         let state = &mut *guard;
         if let Some(first) = state.queue.first() {
-            state.meter.missed(state.ledger.shortfall(first, &Ahead::default()));
+            state.meter.missed(first, state.ledger.shortfall(first, &Ahead::default()));
         }
-        let spent = state.ledger.spent();
-        let waiting = u32::try_from(state.queue.len()).unwrap_or(u32::MAX);
-        let concurrency = state.ledger.under_way().saturating_add(waiting);
-        state.meter.report(spent, concurrency, state.ledger.rates(), now)
+        state.meter.report(&state.ledger, state.queue.len(), now)
     }
 
     /// What there is to see of it.
@@ -231,15 +226,13 @@ impl Limiter {
         state.ledger.check(&cost)?;
         let key = state.queue.next_key(priority);
         let short = state.ledger.shortfall(&cost, &state.queue.ahead(key));
-        state.meter.missed(short);
+        state.meter.missed(&cost, short);
+        let remaining = deadline.remaining();
+        if remaining.is_zero() || short.is_some_and(|short| short.needs > Some(remaining)) {
+            return Err(not_in_time(short, Duration::ZERO));
+        }
         if short.is_none() && state.queue.is_first(key) {
             return Ok(Entered::Passed(self.pass(&mut state, cost)));
-        }
-        if let Some(short) =
-            short.filter(|short| short.needs.is_some_and(|needs| needs > deadline.remaining()))
-        {
-            let (limit, needs) = (short.limit, short.needs);
-            return Err(LimitError::NotInTime { limit, needs, waited: Duration::ZERO });
         }
         let waiting = state.queue.len();
         if waiting >= self.shared.config.queue_max {
@@ -259,6 +252,11 @@ impl Limiter {
         state.ledger.settle(reserved, used);
         state.queue.ring_first();
     }
+}
+
+fn not_in_time(short: Option<Shortfall>, waited: Duration) -> LimitError {
+    let Shortfall { limit, needs } = short.unwrap_or(Shortfall { limit: Limit::Turn, needs: None });
+    LimitError::NotInTime { limit, needs, waited }
 }
 
 enum Entered {

@@ -113,12 +113,14 @@ pub enum Limit {
     Money,
     /// Requests under way at once.
     Concurrency,
-    /// Money in all.
+    /// Money in all, or the piece of it that this node has.
     Budget,
     /// The target asked to be left alone.
     Penalty,
     /// The part of the mesh's limit that this node may use ran out, and no new one has come.
     Share,
+    /// Time alone: others come first, or the deadline was past already.
+    Turn,
 }
 
 impl Limit {
@@ -135,6 +137,7 @@ impl Limit {
             Self::Budget => "budget",
             Self::Penalty => "penalty",
             Self::Share => "share",
+            Self::Turn => "turn",
         }
     }
 }

@@ -5,8 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::bucket::Bucket;
-use super::{Cost, Limit, LimitConfig, LimitError, Share};
+use super::{Cost, Lease, Limit, LimitConfig, LimitError};
 use crate::Money;
+
+/// The longest time for which a target's word is taken that it wants to be left alone.
+const PENALTY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What was reserved and used under one key.
 #[derive(Debug)]
@@ -19,8 +22,8 @@ pub(super) struct Ledger {
     /// What was taken out of the budget.
     spent: Money,
     penalty_until: Option<Instant>,
-    /// When the share of this node runs out, if it lives on shares.
-    share_until: Option<Instant>,
+    /// The lease that this node lives on, if it lives on leases, and when that runs out.
+    lease: Option<(u64, Instant)>,
     at: Instant,
 }
 
@@ -45,7 +48,7 @@ impl Ledger {
             budget: config.budget,
             spent: Money::ZERO,
             penalty_until: None,
-            share_until: None,
+            lease: None,
             at: now,
         }
     }
@@ -58,7 +61,10 @@ impl Ledger {
             }
         }
         match self.budget_left() {
-            Some(left) if cost.money > left => Err(LimitError::Exhausted { asked: cost.money, left }),
+            // On a lease another piece may come, which is worth waiting for.
+            Some(left) if cost.money > left && self.lease.is_none() => {
+                Err(LimitError::Exhausted { asked: cost.money, left })
+            }
             _ => Ok(()),
         }
     }
@@ -79,7 +85,7 @@ impl Ledger {
     pub(super) fn advance(&mut self, now: Instant) {
         self.at = now.max(self.at);
         // A share that ran out belongs to others.
-        let until = self.share_until.map_or(now, |until| until.min(now));
+        let until = self.lease.map_or(now, |(_, until)| until.min(now));
         self.buckets.iter_mut().flatten().for_each(|bucket| bucket.refill(until));
     }
 
@@ -99,8 +105,11 @@ impl Ledger {
         for (((limit, bucket), units), ahead) in self.rated().zip(cost.amounts()).zip(ahead) {
             note(limit, bucket.map_or(Some(Duration::ZERO), |bucket| bucket.ready_in(*ahead, units)));
         }
-        if self.share_until.is_some_and(|until| until <= self.at) {
+        if self.lease.is_some_and(|(_, until)| until <= self.at) {
             note(Limit::Share, None);
+        }
+        if self.budget_left().is_some_and(|left| cost.money > left) {
+            note(Limit::Budget, None);
         }
         if worst.is_none() && self.concurrency.is_some_and(|most| self.under_way >= most) {
             return Some(Shortfall { limit: Limit::Concurrency, needs: None });
@@ -115,7 +124,7 @@ impl Ledger {
     }
 
     pub(super) fn penalize(&mut self, retry_after: Duration) {
-        let until = self.at.checked_add(retry_after);
+        let until = self.at.checked_add(retry_after.min(PENALTY_MAX));
         // Of two demands the longer holds.
         self.penalty_until = self.penalty_until.max(until);
     }
@@ -149,15 +158,21 @@ impl Ledger {
         self.spent = self.spent.saturating_sub(reserved.money).saturating_add(used.money);
     }
 
-    pub(super) fn set_share(&mut self, share: &Share, until: Instant) {
+    pub(super) fn set_share(&mut self, lease: &Lease, until: Instant) {
+        let Lease { number, share, spent, .. } = lease;
         for (bucket, amount) in self.buckets.iter_mut().zip(share.amounts()) {
             if let Some(bucket) = bucket {
                 bucket.set_amount(amount);
             }
         }
         self.concurrency = self.concurrency.map(|_| share.concurrency);
-        self.budget = self.budget.map(|_| self.spent.saturating_add(share.budget));
-        self.share_until = Some(until);
+        self.budget = self.budget.map(|_| spent.saturating_add(share.budget));
+        self.lease = Some((*number, until));
+    }
+
+    /// The number of the lease that this node lives on; 0 for none.
+    pub(super) fn lease(&self) -> u64 {
+        self.lease.map_or(0, |(number, _)| number)
     }
 
     pub(super) fn under_way(&self) -> u32 {

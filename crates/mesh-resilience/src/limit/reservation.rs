@@ -25,7 +25,7 @@ impl Reservation {
         self.reserved
     }
 
-    /// The call is over, and used this. What is above the reservation is owed, and slows the calls after it; what is
+    /// The call is over, and used this, the request itself included. What is above the reservation is owed, and slows the calls after it; what is
     /// below is given back.
     pub fn settle(mut self, used: Cost) {
         self.used = used;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::ledger::Shortfall;
+use super::ledger::{Ledger, Shortfall};
 use super::{Cost, Limit, LimitConfig, Limiter};
 use crate::Money;
 
@@ -61,6 +61,9 @@ impl Share {
 /// What a node wants of a limit, and what it has used of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Demand {
+    /// The number of the lease that it lives on; 0 for none. So a grantor whose answer was lost knows that what it
+    /// granted before still holds.
+    pub lease: u64,
     /// What it could use, as it looks.
     pub share: Share,
     /// Money that it has spent since it lives: a sum, so that a report that is lost or comes twice does no harm.
@@ -71,8 +74,13 @@ pub struct Demand {
 /// A share for some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lease {
+    /// Which lease it is, from 1.
+    pub number: u64,
     /// The share.
     pub share: Share,
+    /// What the holder had reported as spent: the share's budget counts from there.
+    #[serde(rename = "spent_micros")]
+    pub spent: Money,
     /// For how long it holds. The holder counts from when it *asked*, the grantor from when it granted, so that the
     /// holder's end comes first, however long the answer took.
     #[serde(with = "crate::config::duration")]
@@ -123,7 +131,7 @@ pub async fn keep_leased<A: Admission>(limiter: &Limiter, holder: &str, admissio
         let asked = Instant::now();
         let pause = match timeout(ANSWER, admission.lease(holder, limiter.demand())).await {
             Ok(Ok(lease)) => {
-                limiter.set_share(&lease.share, asked + lease.term);
+                limiter.set_share(&lease, asked);
                 lease.term / 3
             }
             Ok(Err(error)) => {
@@ -149,19 +157,15 @@ pub(super) struct Meter {
     since: Instant,
     spent: Money,
     spent_before: Money,
+    /// The most that a call wanted for which a piece of the budget was too small.
+    wanted: Money,
 }
 
 impl Meter {
     pub(super) fn new(config: &LimitConfig, now: Instant) -> Self {
         let periods = config.rates().map(|rate| rate.map_or(Duration::ZERO, |rate| rate.per));
-        Self {
-            asked: [0; 4],
-            is_short: [false; 4],
-            periods,
-            since: now,
-            spent: Money::ZERO,
-            spent_before: Money::ZERO,
-        }
+        let (asked, is_short, none) = ([0; 4], [false; 4], Money::ZERO);
+        Self { asked, is_short, periods, since: now, spent: none, spent_before: none, wanted: none }
     }
 
     pub(super) fn note(&mut self, cost: &Cost) {
@@ -170,20 +174,19 @@ impl Meter {
         }
     }
 
-    pub(super) fn missed(&mut self, short: Option<Shortfall>) {
+    /// A call for `cost` has to wait.
+    pub(super) fn missed(&mut self, cost: &Cost, short: Option<Shortfall>) {
+        let Some(Shortfall { limit: missed, .. }) = short else { return };
         for (is_short, limit) in self.is_short.iter_mut().zip(Limit::RATED) {
-            *is_short |= short.is_some_and(|short| short.limit == limit);
+            *is_short |= missed == limit;
+        }
+        if missed == Limit::Budget {
+            self.wanted = self.wanted.max(cost.money);
         }
     }
 
-    /// `rates` are the whole of each limit and what this node has of it.
-    pub(super) fn report(
-        &mut self,
-        spent: Money,
-        concurrency: u32,
-        rates: [(u64, u64); 4],
-        now: Instant,
-    ) -> Demand {
+    pub(super) fn report(&mut self, ledger: &Ledger, waiting: usize, now: Instant) -> Demand {
+        let rates = ledger.rates();
         let elapsed = now.saturating_duration_since(self.since).as_nanos().max(1_000_000);
         let asked = std::mem::take(&mut self.asked);
         let is_short = std::mem::take(&mut self.is_short);
@@ -195,9 +198,11 @@ impl Meter {
         });
         self.since = now;
         // What was given back after it was reported stays reported.
-        self.spent = self.spent.max(spent);
+        self.spent = self.spent.max(ledger.spent());
         let lately = self.spent.saturating_sub(std::mem::replace(&mut self.spent_before, self.spent));
-        let share = Share::of_amounts(amounts, concurrency, lately.saturating_add(lately));
-        Demand { share, spent: self.spent }
+        let budget = lately.saturating_add(lately).max(std::mem::take(&mut self.wanted));
+        let concurrency = ledger.under_way().saturating_add(u32::try_from(waiting).unwrap_or(u32::MAX));
+        let share = Share::of_amounts(amounts, concurrency, budget);
+        Demand { lease: ledger.lease(), share, spent: self.spent }
     }
 }

@@ -16,7 +16,9 @@ use crate::{ConfigError, Money};
 ///
 /// Shares follow demand: nobody gets more than it wants while another gets less than its fair part, and what nobody
 /// wants is split evenly, so that whoever begins can do so at once. The shares that hold at one moment never add up to
-/// more than the whole; so a newcomer may have to wait until others renew theirs, which is a third of a term.
+/// more than the whole, whichever answers are lost: a share that shrinks counts as it was until its holder shows by its
+/// next question that it knows. So a newcomer may have to wait until others have renewed theirs twice, which is two
+/// thirds of a term.
 ///
 /// Money that does not come back is handed out in pieces: at most an even part of what is left, and a sixteenth or
 /// what was wanted, whichever is more. The piece of a holder that dies counts as spent.
@@ -27,12 +29,16 @@ use crate::{ConfigError, Money};
 /// # let now = tokio::time::Instant::now();
 /// let whole = Share { requests: 100, ..Share::default() };
 /// let mut table = LeaseTable::new(whole, LeaseConfig::default())?;
-/// let alpha = table.ask("alpha-7f3a", Demand::default(), now).unwrap();
-/// assert_eq!(alpha.share.requests, 100);
-/// // Alpha renews, and beta has a part.
-/// assert_eq!(table.ask("beta-91c0", Demand::default(), now).unwrap().share.requests, 0);
-/// assert_eq!(table.ask("alpha-7f3a", Demand::default(), now).unwrap().share.requests, 50);
-/// assert_eq!(table.ask("beta-91c0", Demand::default(), now).unwrap().share.requests, 50);
+/// let mut ask = |holder: &str, lease| {
+///     let lease = table.ask(holder, Demand { lease, ..Demand::default() }, now).unwrap();
+///     (lease.number, lease.share.requests)
+/// };
+/// assert_eq!(ask("alpha-7f3a", 0), (1, 100));
+/// assert_eq!(ask("beta-91c0", 0), (2, 0));
+/// // Alpha hears of its smaller share, and shows that it did: then beta has the other half.
+/// assert_eq!(ask("alpha-7f3a", 1), (3, 50));
+/// assert_eq!(ask("alpha-7f3a", 3), (4, 50));
+/// assert_eq!(ask("beta-91c0", 2), (5, 50));
 /// # Ok::<(), mesh_resilience::ConfigError>(())
 /// ```
 #[derive(Debug)]
@@ -43,7 +49,9 @@ pub struct LeaseTable {
     /// Money that was spent for certain, or must be taken for spent.
     spent: Money,
     quiet_until: Option<Instant>,
-    /// When the first share was granted.
+    /// Leases that were granted.
+    granted: u64,
+    /// When the first one was.
     began: Option<Instant>,
 }
 
@@ -95,13 +103,39 @@ pub enum LeaseError {
     },
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Holder {
     wants: Share,
-    has: Share,
-    until: Instant,
+    /// The lease that it lives on, and the last one that it was granted, which it may have heard of or not.
+    grants: Vec<Grant>,
     /// Money that it has reported as spent.
     reported: Money,
+}
+
+#[derive(Debug)]
+struct Grant {
+    lease: Lease,
+    until: Instant,
+}
+
+impl Holder {
+    fn is_holding(&self, now: Instant) -> bool {
+        self.grants.iter().any(|grant| now < grant.until)
+    }
+
+    /// The most that it may be using of what `of` tells, as far as we know.
+    fn most(&self, now: Instant, of: impl Fn(&Share) -> u64) -> u64 {
+        let holding = self.grants.iter().filter(|grant| now < grant.until);
+        holding.map(|grant| of(&grant.lease.share)).max().unwrap_or(0)
+    }
+
+    /// The most that it may have spent without our knowledge: pieces are out until their holder reports, whether
+    /// their term is over or not.
+    fn unreported(&self) -> Money {
+        let allowed =
+            self.grants.iter().map(|grant| grant.lease.spent.saturating_add(grant.lease.share.budget));
+        allowed.max().unwrap_or_default().saturating_sub(self.reported)
+    }
 }
 
 impl LeaseTable {
@@ -112,7 +146,7 @@ impl LeaseTable {
     pub fn new(whole: Share, config: LeaseConfig) -> Result<Self, ConfigError> {
         config.validate()?;
         let holders = BTreeMap::new();
-        Ok(Self { whole, config, holders, spent: Money::ZERO, quiet_until: None, began: None })
+        Ok(Self { whole, config, holders, spent: Money::ZERO, quiet_until: None, granted: 0, began: None })
     }
 
     /// A table in place of one that was lost: it grants nothing for a term, since shares of the lost one may hold. Of
@@ -139,18 +173,20 @@ impl LeaseTable {
         }
         self.make_room(holder, now)?;
         self.began.get_or_insert(now);
-        let reported = self.holders.get(holder).map_or(Money::ZERO, |known| known.reported);
-        self.spent = self.spent.saturating_add(demand.spent.saturating_sub(reported));
-        let until = now + self.config.term;
-        // It holds nothing while it is decided what it gets.
-        let reported = reported.max(demand.spent);
-        let known = Holder { wants: demand.share, has: Share::default(), until, reported };
-        self.holders.insert(holder.to_owned(), known);
-        let share = self.share_of(holder, now);
-        if let Some(known) = self.holders.get_mut(holder) {
-            known.has = share;
+        let holder = holder.to_owned();
+        let known = self.holders.entry(holder.clone()).or_default();
+        self.spent = self.spent.saturating_add(demand.spent.saturating_sub(known.reported));
+        known.reported = known.reported.max(demand.spent);
+        known.wants = demand.share;
+        known.grants.retain(|grant| grant.lease.number == demand.lease);
+        let spent = known.reported;
+        self.granted += 1;
+        let share = self.share_of(&holder, now);
+        let lease = Lease { number: self.granted, share, spent, term: self.config.term };
+        if let Some(known) = self.holders.get_mut(&holder) {
+            known.grants.push(Grant { lease, until: now + self.config.term });
         }
-        Ok(Lease { share, term: self.config.term })
+        Ok(lease)
     }
 
     /// A holder says goodbye, and uses its share no more; its last report may tell what it spent. Without one the
@@ -160,14 +196,16 @@ impl LeaseTable {
     /// that runs out, which it does by itself.
     pub fn release(&mut self, holder: &str, last: Option<Demand>) {
         let Some(gone) = self.holders.remove(holder) else { return };
-        let used = last.map_or(gone.has.budget, |last| last.spent.saturating_sub(gone.reported));
+        let used = last.map_or(gone.unreported(), |last| last.spent.saturating_sub(gone.reported));
         self.spent = self.spent.saturating_add(used);
     }
 
-    /// Who holds which share at `now`, by name.
+    /// Who holds which share at `now`, by name: the one that it was granted last.
     pub fn holders(&self, now: Instant) -> impl Iterator<Item = (&str, Share)> {
-        let holding = self.holders.iter().filter(move |(_, known)| now < known.until);
-        holding.map(|(holder, known)| (holder.as_str(), known.has))
+        let last = move |known: &Holder| {
+            known.grants.last().filter(|grant| now < grant.until).map(|grant| grant.lease.share)
+        };
+        self.holders.iter().filter_map(move |(holder, known)| Some((holder.as_str(), last(known)?)))
     }
 
     /// Money that is spent, or must be taken for spent.
@@ -182,27 +220,27 @@ impl LeaseTable {
             return Ok(());
         }
         let over =
-            self.holders.iter().find(|(_, known)| known.until <= now).map(|(holder, _)| holder.clone());
+            self.holders.iter().find(|(_, known)| !known.is_holding(now)).map(|(holder, _)| holder.clone());
         let over = over.ok_or(LeaseError::Full { holders_max })?;
         self.release(&over, None);
         Ok(())
     }
 
     fn share_of(&self, holder: &str, now: Instant) -> Share {
-        let holding: Vec<(&String, &Holder)> =
-            self.holders.iter().filter(|(_, known)| now < known.until).collect();
+        let is_in = |(name, known): &(&String, &Holder)| *name == holder || known.is_holding(now);
+        let holding: Vec<(&String, &Holder)> = self.holders.iter().filter(is_in).collect();
         let at = holding.iter().position(|(name, _)| *name == holder).unwrap_or_default();
         let turn = self.turn(now);
         let part = |whole: u64, of: &dyn Fn(&Share) -> u64| {
             let wants: Vec<u64> = holding.iter().map(|(_, known)| of(&known.wants)).collect();
-            let others: u64 = holding.iter().map(|(_, known)| of(&known.has)).sum();
+            let others = holding.iter().filter(|(name, _)| *name != holder);
+            let others: u64 = others.map(|(_, known)| known.most(now, of)).sum();
             fair::parts(whole, &wants, turn)[at].min(whole.saturating_sub(others))
         };
         let whole = self.whole.amounts();
         let amounts = std::array::from_fn(|limit| part(whole[limit], &|share| share.amounts()[limit]));
         let concurrency = part(u64::from(self.whole.concurrency), &|share| u64::from(share.concurrency));
-        let wanted = holding.get(at).map_or(Money::ZERO, |(_, known)| known.wants.budget);
-        let budget = self.piece_of_budget(wanted, holding.len());
+        let budget = self.piece_of_budget(holder, holding.len());
         Share::of_amounts(amounts, u32::try_from(concurrency).unwrap_or(u32::MAX), budget)
     }
 
@@ -213,12 +251,13 @@ impl LeaseTable {
         usize::try_from(elapsed.as_millis() / self.config.term.as_millis().max(1)).unwrap_or_default()
     }
 
-    fn piece_of_budget(&self, wanted: Money, holders: usize) -> Money {
-        // Pieces are out until their holder reports, whether its term is over or not.
-        let out: u64 = self.holders.values().map(|known| known.has.budget.micros()).sum();
+    fn piece_of_budget(&self, holder: &str, holders: usize) -> Money {
+        let others = self.holders.iter().filter(|(name, _)| *name != holder);
+        let out: u64 = others.map(|(_, known)| known.unreported().micros()).sum();
         let left = self.whole.budget.saturating_sub(self.spent).micros();
         let even = left / u64::try_from(holders.max(1)).unwrap_or(u64::MAX);
-        let piece = wanted.micros().max(left / 16).max(1).min(even);
+        let wanted = self.holders.get(holder).map_or(0, |known| known.wants.budget.micros());
+        let piece = wanted.max(left / 16).max(1).min(even);
         Money::from_micros(piece.min(left.saturating_sub(out)))
     }
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::ledger::Shortfall;
 use super::queue::Key;
-use super::{Ahead, Cost, Limit, LimitError, Limiter, Reservation};
+use super::{Ahead, Cost, LimitError, Limiter, Reservation, not_in_time};
 use crate::Deadline;
 
 /// A place in the queue, which is left when this is dropped.
@@ -52,10 +51,9 @@ impl Place {
         if is_first && short.is_none() && !remaining.is_zero() {
             return Ok(Look::Passed(self.limiter.pass(&mut state, self.cost)));
         }
-        if remaining.is_zero() || needs.is_some_and(|needs| needs > remaining) {
-            let short = short.unwrap_or(Shortfall { limit: Limit::Concurrency, needs: None });
-            let waited = now.saturating_duration_since(self.since);
-            return Err(LimitError::NotInTime { limit: short.limit, needs: short.needs, waited });
+        if remaining.is_zero() || needs > Some(remaining) {
+            let short = short.or_else(|| state.ledger.shortfall(&self.cost, &Ahead::default()));
+            return Err(not_in_time(short, now.saturating_duration_since(self.since)));
         }
         let wake = needs.filter(|_| is_first).map(|needs| now + needs);
         Ok(Look::Wait(wake.map_or(deadline.instant(), |wake| wake.min(deadline.instant()))))

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use mesh_resilience::{
     Admission, Cost, Deadline, Demand, Lease, LeaseConfig, LeaseError, LeaseTable, Limit, LimitConfig,
-    LimitError, Limiter, Priority, Rate, Reservation, Share, keep_leased,
+    LimitError, Limiter, Money, Priority, Rate, Reservation, Share, keep_leased,
 };
 use tokio::time::{Instant, advance};
 
@@ -114,13 +114,40 @@ async fn a_call_that_is_larger_than_the_share_s_burst_waits_and_leaves_a_debt() 
     let config = LimitConfig { input_tokens: Some(Rate::new(100, SECOND, 100)), ..LimitConfig::default() };
     let limiter = Limiter::new(config).unwrap();
     let share = Share { input_tokens: 10, ..Share::default() };
-    limiter.set_share(&share, Instant::now() + 600 * SECOND);
+    let lease = Lease { number: 1, share, spent: Money::ZERO, term: 600 * SECOND };
+    limiter.set_share(&lease, Instant::now());
     let begun = Instant::now();
     for expected in [0, 10, 20] {
         let deadline = Deadline::after(60 * SECOND);
         limiter.reserve(Cost::tokens(100, 0), Priority::NORMAL, deadline).await.unwrap().keep();
         assert_eq!(begun.elapsed(), expected * SECOND);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_on_one_budget_spend_all_of_it_and_no_more() {
+    let config = LimitConfig { budget: Some(Money::from_micros(1_000)), ..LimitConfig::default() };
+    let table = Table::new(&config);
+    let nodes: Vec<Limiter> = (0..2).map(|_| Limiter::leased(config.clone()).unwrap()).collect();
+    // Each call costs more than the piece that comes unasked.
+    let cost = Cost::request().for_money(Money::from_micros(90));
+    let spend = async |limiter: &Limiter| {
+        let until = Deadline::after(300 * SECOND);
+        let mut calls = 0;
+        while let Ok(reservation) = limiter.reserve(cost, Priority::NORMAL, until).await {
+            reservation.keep();
+            calls += 1;
+        }
+        calls
+    };
+    let (a, b) = tokio::select! {
+        biased;
+        calls = async { tokio::join!(spend(&nodes[0]), spend(&nodes[1])) } => calls,
+        _ = keep_leased(&nodes[0], "alpha", &table) => unreachable!(),
+        _ = keep_leased(&nodes[1], "beta", &table) => unreachable!(),
+    };
+    // A rest that is less than the even part of it which a call needs stays.
+    assert!(a > 0 && b > 0 && (9..=11).contains(&(a + b)), "{a} and {b}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -214,6 +214,20 @@ async fn a_caller_that_leaves_the_queue_lets_the_next_one_pass() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_late_already_does_not_pass() {
+    let limiter = limiter(ten_a_second());
+    let error = reserve(&limiter, Cost::request(), 0).await.unwrap_err();
+    assert_eq!(error, LimitError::NotInTime { limit: Limit::Turn, needs: None, waited: Duration::ZERO });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_wants_to_be_left_alone_for_ever_is_so_for_a_day() {
+    let limiter = limiter(LimitConfig::default());
+    limiter.penalize(Duration::MAX);
+    assert_eq!(limiter.view().penalty_ms, Some(24 * 60 * 60 * 1_000));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_can_never_pass_fails_at_once() {
     let limiter = limiter(ten_a_second());
     let error = reserve(&limiter, Cost { requests: 2, ..Cost::default() }, 60).await.unwrap_err();

@@ -16,28 +16,52 @@ fn spent(micros: u64) -> Demand {
     Demand { spent: Money::from_micros(micros), ..Demand::default() }
 }
 
+/// A table, the time, and holders whose answers always come.
 struct Bench {
     table: LeaseTable,
     now: Instant,
+    leases: BTreeMap<String, u64>,
 }
 
 impl Bench {
     fn new() -> Self {
-        Self { table: LeaseTable::new(whole(), LeaseConfig::default()).unwrap(), now: Instant::now() }
+        let table = LeaseTable::new(whole(), LeaseConfig::default()).unwrap();
+        Self { table, now: Instant::now(), leases: BTreeMap::new() }
     }
 
     fn ask(&mut self, holder: &str, demand: Demand) -> Share {
-        self.table.ask(holder, demand, self.now).unwrap().share
+        let known = self.leases.entry(holder.to_owned()).or_default();
+        let lease = self.table.ask(holder, Demand { lease: *known, ..demand }, self.now).unwrap();
+        *known = lease.number;
+        lease.share
     }
 }
 
 #[test]
-fn shares_follow_demand_within_one_round() {
+fn shares_follow_demand_within_two_rounds() {
     let mut bench = Bench::new();
     assert_eq!(bench.ask("alpha", wants(500)).requests, 90);
     assert_eq!(bench.ask("beta", wants(30)).requests, 0);
     assert_eq!(bench.ask("alpha", wants(500)).requests, 60);
+    assert_eq!(bench.ask("alpha", wants(500)).requests, 60);
     assert_eq!(bench.ask("beta", wants(30)).requests, 30);
+}
+
+#[test]
+fn a_share_that_shrinks_counts_as_it_was_until_its_holder_knows() {
+    let mut bench = Bench::new();
+    bench.ask("alpha", wants(500));
+    bench.ask("beta", wants(500));
+    bench.now += 3 * SECOND;
+    // The answer is lost: alpha lives on what it had.
+    bench.table.ask("alpha", Demand { lease: 1, ..wants(500) }, bench.now).unwrap();
+    assert_eq!(bench.ask("beta", wants(500)).requests, 0);
+    bench.now += 3 * SECOND;
+    bench.table.ask("alpha", Demand { lease: 1, ..wants(500) }, bench.now).unwrap();
+    assert_eq!(bench.ask("beta", wants(500)).requests, 0);
+    // Until that runs out.
+    bench.now += 4 * SECOND;
+    assert_eq!(bench.ask("beta", wants(500)).requests, 45);
 }
 
 #[test]
@@ -119,56 +143,74 @@ fn a_table_is_bounded_and_forgets_those_whose_term_is_over() {
     assert!(table.ask("beta", wants(1), now + 10 * SECOND).is_ok());
 }
 
+/// A holder as it sees itself.
+#[derive(Debug, Clone, Copy, Default)]
+struct Own {
+    lease: Option<(Lease, Instant)>,
+    spent: u64,
+}
+
+impl Own {
+    fn share(&self, now: Instant) -> Option<Share> {
+        self.lease.filter(|(_, until)| now < *until).map(|(lease, _)| lease.share)
+    }
+
+    /// What it may spend yet.
+    fn in_hand(&self, now: Instant) -> u64 {
+        let Some((lease, until)) = self.lease else { return 0 };
+        let allowed = lease.spent.saturating_add(lease.share.budget).micros();
+        if now < until { allowed.saturating_sub(self.spent) } else { 0 }
+    }
+
+    fn demand(&self, amount: u64) -> Demand {
+        let share = Share {
+            requests: amount,
+            concurrency: u32::try_from(amount % 9).unwrap(),
+            budget: Money::from_micros(amount),
+            ..Share::default()
+        };
+        Demand { lease: self.lease.map_or(0, |(lease, _)| lease.number), share, ..spent(self.spent) }
+    }
+}
+
 proptest! {
+    /// Whichever answers are lost, whoever dies or spends what it has while its answer is on the way.
     #[test]
     fn the_shares_that_hold_never_add_up_to_more_than_the_whole(
-        steps in prop::collection::vec((0..8_u8, 0..5_u8, 0..200_u64, 0..4_000_u64), 1..200),
+        steps in prop::collection::vec((0..9_u8, 0..5_usize, 0..200_u64, 0..4_000_u64), 1..300),
     ) {
         let mut bench = Bench::new();
-        // What each holder has in hand, and until when: as the holders themselves see it.
-        let mut held: BTreeMap<String, (Share, Instant)> = BTreeMap::new();
-        let mut used: BTreeMap<String, u64> = BTreeMap::new();
-        for (life, (step, node, amount, ms)) in steps.into_iter().enumerate() {
-            let mut name = format!("node-{node}");
+        let mut holders = [Own::default(); 5];
+        let mut lives = [0; 5];
+        let mut spent_by_the_dead = 0;
+        for (step, at, amount, ms) in steps {
+            let name = format!("node-{at}-{}", lives[at]);
+            let own = &mut holders[at];
             match step {
-                // Some time passes, and the holder spends what it may.
                 0 | 1 => bench.now += Duration::from_millis(ms),
-                2 => {
-                    if let Some((share, until)) = held.get_mut(&name).filter(|(_, until)| bench.now < *until) {
-                        let spends = amount.min(share.budget.micros());
-                        share.budget = share.budget.saturating_sub(Money::from_micros(spends));
-                        *used.entry(name).or_default() += spends;
-                        prop_assert!(bench.now < *until);
+                2 | 3 => own.spent += amount.min(own.in_hand(bench.now)),
+                4 => {
+                    // It ends, and may say goodbye; its next life has another name.
+                    if amount % 2 == 0 {
+                        bench.table.release(&name, Some(own.demand(0)));
+                        spent_by_the_dead += own.spent;
+                        (*own, lives[at]) = (Own::default(), lives[at] + 1);
                     }
                 }
-                3 => {
-                    let last = Demand { spent: Money::from_micros(*used.get(&name).unwrap_or(&0)), ..wants(0) };
-                    bench.table.release(&name, (amount % 2 == 0).then_some(last));
-                    held.remove(&name);
-                    // Who comes back is another life; what the old one spent is spent.
-                    let sum = used.remove(&name).unwrap_or_default();
-                    name.push_str(&life.to_string());
-                    used.insert(name, sum);
-                }
                 _ => {
-                    let share = Share {
-                        requests: amount,
-                        concurrency: u32::try_from(amount % 9).unwrap(),
-                        budget: Money::from_micros(amount),
-                        ..Share::default()
-                    };
-                    let demand = Demand { share, spent: Money::from_micros(*used.get(&name).unwrap_or(&0)) };
-                    let lease = bench.table.ask(&name, demand, bench.now).unwrap();
-                    held.insert(name, (lease.share, bench.now + lease.term));
+                    let lease = bench.table.ask(&name, own.demand(amount), bench.now).unwrap();
+                    // While the answer is on its way, the old share is used on.
+                    own.spent += (ms % 50).min(own.in_hand(bench.now));
+                    if step != 8 {
+                        own.lease = Some((lease, bench.now + lease.term));
+                    }
                 }
             }
-            let holding: Vec<Share> =
-                held.values().filter(|(_, until)| bench.now < *until).map(|(share, _)| *share).collect();
-            prop_assert!(holding.iter().map(|share| share.requests).sum::<u64>() <= 90);
-            prop_assert!(holding.iter().map(|share| share.concurrency).sum::<u32>() <= 4);
-            let in_hand: u64 = holding.iter().map(|share| share.budget.micros()).sum();
-            let spent: u64 = used.values().sum();
-            prop_assert!(in_hand + spent <= 1_600, "{in_hand} in hand, {spent} spent");
+            let held = || holders.iter().filter_map(|own| own.share(bench.now));
+            prop_assert!(held().map(|share| share.requests).sum::<u64>() <= 90);
+            prop_assert!(held().map(|share| share.concurrency).sum::<u32>() <= 4);
+            let money: u64 = holders.iter().map(|own| own.spent + own.in_hand(bench.now)).sum();
+            prop_assert!(money + spent_by_the_dead <= 1_600, "{money} and {spent_by_the_dead}");
         }
     }
 }
