@@ -90,7 +90,7 @@ impl BreakerConfig {
         check.done()
     }
 
-    pub(crate) fn minimum_calls(&self) -> u32 {
+    pub(super) fn volume(&self) -> u32 {
         self.minimum_calls.unwrap_or(self.failure_threshold)
     }
 }

@@ -113,7 +113,7 @@ impl Machine {
 
     fn reason_to_open(&self) -> Option<Why> {
         let (calls, failures) = (self.window.calls(), self.window.failures());
-        if calls < self.config.minimum_calls() {
+        if calls < self.config.volume() {
             return None;
         }
         let reaches = |count: u32, ratio: f64| f64::from(count) >= ratio * f64::from(calls);

@@ -283,7 +283,7 @@ impl Model {
                 self.enter(State::Closed, now_ms);
             }
         } else if !self.is_held
-            && young.len() >= self.config.minimum_calls() as usize
+            && young.len() >= self.config.volume() as usize
             && (failures >= self.config.failure_threshold as usize || slow * 2 >= young.len())
         {
             self.enter(State::Open, now_ms);
