@@ -62,10 +62,12 @@ const ONLY: &[(&str, &[&str])] = &[
 const TESTS_MAY_NAME: &[&str] =
     &["quinn", "quinn-proto", "ractor", "rustls", "rcgen", "axum", "tracing-subscriber"];
 
-/// What a crate must not even know of: no runtime, no sockets, no chance in mesh-proto; no bytes in mesh-actor.
+/// What a crate must not even know of: no runtime, no sockets, no chance in mesh-proto; no bytes in mesh-actor;
+/// no network in mesh-resilience.
 const NEVER: &[(&str, &[&str])] = &[
     ("mesh-proto", &["tokio", "socket2", "rand", "getrandom", "tracing"]),
     ("mesh-actor", &["bytes", "serde", "serde_json", "socket2"]),
+    ("mesh-resilience", &["bytes", "reqwest", "socket2"]),
     ("mesh-models", &["tonic"]),
     ("mesh-store", &["reqwest"]),
 ];
@@ -110,7 +112,8 @@ fn ractor_comes_without_its_own_network() {
 
 #[test]
 fn an_arrow_that_goes_up_or_sideways_is_noticed() {
-    let ours = ["mesh-proto", "mesh-net", "mesh-actor", "mesh-agents", "mesh-node"].map(str::to_owned);
+    let ours = ["mesh-proto", "mesh-resilience", "mesh-net", "mesh-actor", "mesh-agents", "mesh-node"]
+        .map(str::to_owned);
     for (of, on, is_dev) in [
         ("mesh-proto", "mesh-net", false),
         ("mesh-actor", "mesh-net", true),
@@ -120,6 +123,7 @@ fn an_arrow_that_goes_up_or_sideways_is_noticed() {
         ("mesh-agents", "quinn", false),
         ("mesh-proto", "tokio", false),
         ("mesh-actor", "bytes", false),
+        ("mesh-resilience", "mesh-actor", false),
     ] {
         let line = Dependency { of: of.to_owned(), on: on.to_owned(), is_dev };
         assert_eq!(problems(&ours, &[line]).len(), 1, "{of} on {on}");
