@@ -136,6 +136,7 @@ async fn connect(
         tasks: Tasks::new(network),
         reclaimer: Reclaimer::default(),
         trust: Trust::default(),
+        followers: Default::default(),
         role: Role::Client { uplink: OnceLock::new() },
         leave_asked: Default::default(),
         loss_probe: config.transport.loss_probe,

@@ -68,11 +68,8 @@ impl Trust {
 
     /// What the hello says of it.
     pub(crate) fn features(&self) -> u64 {
-        if self.issuer.is_some() {
-            Control::OPENS_FOR_CLIENTS | Control::ISSUES
-        } else {
-            Control::OPENS_FOR_CLIENTS
-        }
+        let always = Control::OPENS_FOR_CLIENTS | Control::TOPICS;
+        if self.issuer.is_some() { always | Control::ISSUES } else { always }
     }
 
     /// Counts a message or a channel that was denied.

@@ -1,6 +1,6 @@
 //! Frames of the control stream.
 
-use crate::{ActorId, Boot, Entry, Failure, credit::Weight, membership};
+use crate::{ActorId, Boot, Entry, Failure, TopicNews, credit::Weight, membership};
 use bincode::{Decode, Encode};
 
 /// First frame each way. Nothing else is sent, nor believed, before it.
@@ -142,6 +142,8 @@ pub enum Control {
         /// The new certificate, DER; `None` if this node issues none.
         certificate: Option<Vec<u8>>,
     },
+    /// Subscriptions of the sender's actors: all at first, then each change. Only to peers with [`Control::TOPICS`].
+    Topics(TopicNews),
 }
 
 impl Control {
@@ -149,4 +151,6 @@ impl Control {
     pub const OPENS_FOR_CLIENTS: u64 = 1;
     /// A [`Hello::features`] bit: the sender holds the authority's key, and answers [`Control::Renew`].
     pub const ISSUES: u64 = 2;
+    /// A [`Hello::features`] bit: the sender knows [`Control::Topics`].
+    pub const TOPICS: u64 = 16;
 }

@@ -6,3 +6,4 @@ mod delivery;
 mod directory;
 mod grants;
 mod nodes;
+mod topics;
