@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use mesh::{Client, ClientConfig, ClientError, Failure, JsonItem, JsonStream, Mesh, Retry, Runtimes};
+use mesh::{
+    Client, ClientConfig, ClientError, Delivery, Failure, Following, JsonItem, JsonStream, Mesh, Retry,
+    Runtimes,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -111,6 +114,22 @@ impl Connection {
             Ok(stream) => Ok(Stream { stream }),
             Err(failure) => Err(self.refused(path, failure).await),
         }
+    }
+
+    /// Tells a message to all who have subscribed: a row for each.
+    pub(crate) async fn publish(
+        &self,
+        topic: &str,
+        kind: &str,
+        body: &str,
+        timeout: Duration,
+    ) -> Result<Vec<Delivery<(), Failure>>, CtlError> {
+        Ok(self.mesh.publish_json(topic, kind, body, timeout).await?)
+    }
+
+    /// What is published on a topic from now on.
+    pub(crate) async fn follow(&self, topic: &str, kind: Option<&str>) -> Result<Following, CtlError> {
+        Ok(self.mesh.follow(topic, kind).await?)
     }
 
     /// Keeps the connection until what was sent before has had its turn: one round trip, or a moment.

@@ -186,6 +186,45 @@ async fn a_verb_is_not_another_one_and_what_is_denied_is_never_handled() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_is_published_to_whom_one_may_tell_and_followed_by_who_may_stream() {
+    let farm = farm().await;
+    for (node, name) in [(&farm.alpha, "mirror"), (&farm.beta, "mirror"), (&farm.beta, "secret")] {
+        node.mesh().subscribe::<Count>("news", name).unwrap();
+    }
+    let publish = |client: Mesh| async move {
+        let rows = client.publish_json("news", Count::KIND, r#"{"pad":""}"#, LIMIT).await;
+        let told =
+            |row: mesh::Delivery<(), mesh::Failure>| (row.to, row.result.err().map(|error| error.code));
+        rows.map(|rows| rows.into_iter().map(told).collect::<Vec<_>>()).map_err(|failure| failure.code)
+    };
+    let follow = |client: Mesh, topic: &'static str| async move {
+        client.follow(topic, None).await.map(drop).map_err(|failure| failure.code)
+    };
+    let denied = || "DENIED".to_owned();
+    let expected = [("alpha/mirror", None), ("beta/mirror", None), ("beta/secret", Some(denied()))];
+    let expected = expected.map(|(to, code)| (to.to_owned(), code));
+    let allowed = farm.client("read:*/mesh tell:*/mirror").await;
+    eventually(async || publish(allowed.clone()).await.as_deref() == Ok(&expected[..])).await;
+    assert_eq!(follow(allowed, "news").await, Err(denied()));
+
+    let unread = farm.client("tell:**").await;
+    assert_eq!(publish(unread.clone()).await, Err(denied()), "it may not see who has subscribed");
+    assert_eq!(follow(unread, "news").await, Err(denied()));
+
+    let reader = farm.client("stream:*/topics/news/**").await;
+    assert_eq!(follow(reader.clone(), "news/weather").await, Ok(()));
+    for topic in ["news", "other/weather"] {
+        assert_eq!(follow(reader.clone(), topic).await, Err(denied()), "{topic}");
+    }
+    // A stream is told by nobody who may not tell its actor.
+    let follows = reader.follow("news/weather", None).await.unwrap();
+    let path = follows.path().to_owned();
+    let rows = farm.client("read:*/mesh tell:*/mirror").await;
+    let rows = rows.publish_json("news/weather", Count::KIND, r#"{"pad":""}"#, LIMIT).await.unwrap();
+    assert!(rows.iter().all(|row| row.to == path && row.result.is_err()) && rows.len() == 1, "{rows:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reading_spawning_and_stopping_are_granted_apart() {
     let farm = farm().await;
     let list = |client: Mesh| async move { ask(&client, "beta/mesh", "mesh.members.v1").await.is_ok() };
