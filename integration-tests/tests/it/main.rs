@@ -7,3 +7,4 @@ mod identity;
 mod mesh;
 mod refusals;
 mod tidy;
+mod topics;

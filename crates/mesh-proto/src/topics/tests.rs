@@ -33,7 +33,7 @@ fn the_4097th_subscription_is_refused_and_a_second_one_of_the_same_is_none() {
     hear_all(&mut peer, &topics);
     assert_eq!(names(&peer, "news").len(), SUBSCRIPTIONS_MAX);
     let too_much = TopicNews {
-        version: 1 << 32,
+        version: SUBSCRIPTIONS_MAX as u64,
         is_all: false,
         came: vec![subscription("news", "more")],
         went: Vec::new(),
@@ -99,7 +99,7 @@ fn what_breaks_a_rule_is_not_taken_in() {
         Subscription { topic: "a//b".to_owned(), ..sound.clone() },
         Subscription { topic: "a/b/c/d/e/f/g".to_owned(), ..sound.clone() },
         Subscription { name: "../x".to_owned(), ..sound.clone() },
-        Subscription { kind: Some("no kind".to_owned()), ..sound.clone() },
+        Subscription { kind: Some("no kind".to_owned()), ..sound },
         bare,
     ];
     let mut peer = Topics::default();

@@ -9,7 +9,7 @@ use mesh::{
 };
 use mesh_net::{DenyList, Expect, Identity, TransportConfig};
 use mesh_proto::{
-    Boot, encode_frame,
+    Boot, TopicNews, encode_frame,
     frame::{Control, Hello, Preamble},
 };
 use schemars::JsonSchema;
@@ -270,6 +270,10 @@ struct Raw {
 
 impl Raw {
     async fn to(node: &Node, identity: &Identity) -> Self {
+        Self::with_features(node, identity, 0).await
+    }
+
+    async fn with_features(node: &Node, identity: &Identity, features: u64) -> Self {
         let endpoint = match identity.peer_id().role {
             Role::Node => {
                 Endpoint::bind("127.0.0.1:0".parse().unwrap(), identity, &TransportConfig::lan()).unwrap()
@@ -280,7 +284,7 @@ impl Raw {
         let mut control = connection.open_uni(10).await.unwrap();
         control.write_chunk(bytes::Bytes::copy_from_slice(&Preamble::Control.encode())).await.unwrap();
         let mut raw = Self { connection, control, _endpoint: endpoint };
-        raw.say(&Control::Hello(Hello { boot: Boot(1), features: 0, listens: None })).await;
+        raw.say(&Control::Hello(Hello { boot: Boot(1), features, listens: None })).await;
         raw
     }
 
@@ -294,6 +298,14 @@ impl Raw {
 
     /// What it hears next of the channel.
     async fn answer(&self, channel: u32) -> Control {
+        self.hears(|frame| {
+            matches!(frame, Control::Opened { channel: number, .. } | Control::Closed { channel: number, .. } if *number == channel)
+        })
+        .await
+    }
+
+    /// The next frame that is meant.
+    async fn hears(&self, is_meant: impl Fn(&Control) -> bool) -> Control {
         let mut receive = self.connection.accept_uni().await.unwrap();
         let mut reader = mesh_net::FrameReader::new(64 * 1024);
         let mut chunk = [bytes::Bytes::new()];
@@ -308,8 +320,7 @@ impl Raw {
             let mut found = None;
             let read = reader.feed(&bytes, |frame| {
                 let frame: Control = mesh_proto::decode_frame(frame.bytes()).unwrap();
-                let is_it = |number: &u32| *number == channel;
-                if matches!(&frame, Control::Opened { channel, .. } | Control::Closed { channel, .. } if is_it(channel)) {
+                if found.is_none() && is_meant(&frame) {
                     found = Some(frame);
                 }
             });
@@ -360,12 +371,45 @@ async fn row_3_row_5_a_client_that_speaks_as_a_node_is_cut_off() {
     for frame in [
         Control::OpenFor { channel: 1, path: "beta/mirror".to_owned(), client: admin },
         Control::Published(Vec::new()),
+        Control::Topics(TopicNews { version: 1, is_all: true, came: Vec::new(), went: Vec::new() }),
         Control::Leaving,
     ] {
         let mut raw = Raw::to(&farm.beta, &alice).await;
         raw.say(&frame).await;
         let closed = tokio::time::timeout(LIMIT, raw.connection.closed()).await.unwrap();
         assert!(closed.to_string().contains("is a client"), "{frame:?}: {closed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_peer_that_knows_of_topics_is_told_of_subscriptions() {
+    let farm = farm().await;
+    farm.beta.mesh().subscribe::<Count>("news", "mirror").unwrap();
+    for (name, features) in [("former", 0), ("latter", Control::TOPICS)] {
+        let identity = farm.authority.issue_node(name).unwrap();
+        let raw = Raw::with_features(&farm.beta, &identity, features).await;
+        let met = tokio::sync::Notify::new();
+        let names =
+            |entries: &[mesh_proto::Entry], name: &str| entries.iter().any(|entry| entry.name == name);
+        let told = raw.hears(|frame| match frame {
+            Control::Topics(_) => true,
+            Control::Published(entries) => {
+                if names(entries, "mirror") {
+                    met.notify_one();
+                }
+                names(entries, name)
+            }
+            _ => false,
+        });
+        // Once it is a peer, one more subscription and then one more name are told.
+        let more = async {
+            met.notified().await;
+            farm.beta.mesh().subscribe::<Count>(name, "mirror").unwrap();
+            let marker = farm.beta.mesh().spawn(ActorSpec::new(name), Mirror::default);
+            farm.beta.mesh().publish(name, &marker).unwrap();
+        };
+        let (told, ()) = tokio::time::timeout(LIMIT, async { tokio::join!(told, more) }).await.unwrap();
+        assert_eq!(matches!(told, Control::Topics(_)), features != 0, "{name}: {told:?}");
     }
 }
 
