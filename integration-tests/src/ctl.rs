@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
 use crate::{Lab, Process, binary};
@@ -155,6 +156,22 @@ impl Pending {
     /// Whether it has ended.
     pub fn has_ended(&mut self) -> bool {
         self.process.ended().is_some()
+    }
+
+    /// What it has printed so far.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        self.process.stdout()
+    }
+
+    /// Ends it as Ctrl-C does.
+    pub fn interrupt(&mut self) {
+        self.process.signal(Signal::INT);
+    }
+
+    /// Stops it in its tracks, as Ctrl-Z does.
+    pub fn freeze(&mut self) {
+        self.process.signal(Signal::STOP);
     }
 
     /// Waits for its end.

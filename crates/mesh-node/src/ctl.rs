@@ -13,6 +13,7 @@ mod listing;
 mod message;
 mod output;
 mod table;
+mod topic;
 mod trust;
 mod workflow;
 
@@ -96,7 +97,9 @@ async fn on_the_mesh(args: &CtlArgs, output: &mut Output<'_>) -> Result<(), CtlE
         result = command(args, &connection, output) => result,
         _ = signals.next() => Err(CtlError::Interrupted),
     };
-    if matches!(args.command, Command::Tell(_)) || matches!(result, Err(CtlError::Interrupted)) {
+    if matches!(args.command, Command::Tell(_) | Command::Publish(_))
+        || matches!(result, Err(CtlError::Interrupted))
+    {
         // What nobody answers, and the word that an ask is withdrawn, may still be on its way.
         connection.close().await;
     }
@@ -110,6 +113,8 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
         Command::Ask(args) => message::ask(mesh, args, output).await,
         Command::Tell(args) => message::tell(mesh, args, output).await,
         Command::Stream(args) => message::stream(mesh, args, output).await,
+        Command::Publish(args) => topic::publish(mesh, args, output).await,
+        Command::Subscribe(args) => topic::subscribe(mesh, args, output).await,
         Command::Actor(ActorCommand::Spawn { on, kind, name, args, timeout }) => {
             let body = serde_json::json!({"kind": kind, "name": name, "args": args});
             let reply = mesh.ask(&format!("{on}/mesh"), "mesh.spawn.v1", &body.to_string(), *timeout).await?;

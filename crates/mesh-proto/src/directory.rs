@@ -40,14 +40,14 @@ impl Directory {
         self.by_name.entry(entry.name.clone()).or_default().insert(node, (boot, entry));
     }
 
-    /// Strikes out one name of `node`.
-    pub fn withdraw(&mut self, node: NodeId, name: &str) {
-        if let Some(owners) = self.by_name.get_mut(name) {
-            owners.remove(&node);
-            if owners.is_empty() {
-                self.by_name.remove(name);
-            }
+    /// Strikes out one name of `node`; answers whether it was there.
+    pub fn withdraw(&mut self, node: NodeId, name: &str) -> bool {
+        let Some(owners) = self.by_name.get_mut(name) else { return false };
+        let was_there = owners.remove(&node).is_some();
+        if owners.is_empty() {
+            self.by_name.remove(name);
         }
+        was_there
     }
 
     /// Strikes out every name that `node` has published in the run `boot` or before: that run is over.

@@ -12,11 +12,12 @@ pub const GRANT_TEXT_BYTES_MAX: usize = 4 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Verb {
-    /// Send a message that nobody answers.
+    /// Send a message that nobody answers; on a topic, to those subscribers that the pattern means. Streams of a topic
+    /// are `NODE/taps/TOPIC/NUMBER`.
     Tell,
     /// Send a message and get its reply.
     Ask,
-    /// Send a message that is answered by a stream.
+    /// Send a message that is answered by a stream; and follow a topic, on `NODE/topics/TOPIC`.
     Stream,
     /// See what there is: members, actors, names, kinds. The kinds of `NODE/mesh` that change nothing.
     Read,
@@ -61,6 +62,8 @@ impl Verb {
 /// | `beta/*` | every actor of beta whose name has one segment |
 /// | `beta/pool/**` | `beta/pool/1`, `beta/pool/a/b`; not `beta/pool` |
 /// | `**` | every actor |
+/// | `*/topics/news` | the topic `news`, to follow it at any node |
+/// | `*/taps/news/*` | who follows `news`, to publish to them |
 ///
 /// A wildcard is a whole segment (`ec*` is none), letters count as they are written, and only characters of paths
 /// stand in a pattern: what is compared are bytes between slashes, in one pass.

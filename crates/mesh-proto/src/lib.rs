@@ -25,6 +25,7 @@ mod grant;
 mod id;
 pub mod membership;
 mod path;
+mod topics;
 
 pub use codec::{
     DECODE_BYTES_MAX, DecodeError, EncodeError, decode_frame, decode_payload, encode_frame, encode_payload,
@@ -37,3 +38,4 @@ pub use grant::{ActorPattern, GRANT_TEXT_BYTES_MAX, GRANTS_MAX, Grant, GrantSet,
 pub use id::{ActorId, Boot, NodeId};
 pub use membership::MemberState;
 pub use path::{ActorPath, InvalidKind, InvalidPath, Kind, check_name};
+pub use topics::{SUBSCRIPTIONS_MAX, Subscription, TooManySubscriptions, TopicNews, Topics, check_topic};

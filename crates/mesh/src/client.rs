@@ -143,6 +143,7 @@ async fn connect(
         tasks: Tasks::new(network),
         reclaimer: Reclaimer::default(),
         trust: Trust::default(),
+        followers: Default::default(),
         role: Role::Client(Arc::clone(&uplink)),
         leave_asked: Default::default(),
         loss_probe,

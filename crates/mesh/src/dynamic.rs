@@ -18,69 +18,16 @@ use mesh_proto::{
     decode_frame,
     frame::{Content, Control, MessageHeader, Outcome, ReplyHeader},
 };
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
 
-/// One part of a stream's answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum JsonItem {
-    /// An item; more may follow.
-    Item(String),
-    /// The reply at the end.
-    Reply(String),
-}
+mod stream;
 
-/// A stream of JSON. Dropping it withdraws the ask.
-pub struct JsonStream {
-    answers: mpsc::Receiver<Answer>,
-    sent: Sent,
-    granting: Granting,
-    deadline: Instant,
-    started: Instant,
-    path: String,
-    here: String,
-    is_over: bool,
-}
-
-impl JsonStream {
-    /// The next part; `None` after the reply or a failure.
-    ///
-    /// # Cancel safety
-    /// Cancel safe: nothing that came is lost.
-    pub async fn next(&mut self) -> Option<Result<JsonItem, Failure>> {
-        if self.is_over {
-            return None;
-        }
-        let waits = async { Ok(self.answers.recv().await.unwrap_or(Answer::Lost)) };
-        let late = || late(&self.path, self.started, self.deadline, true);
-        let answer = match within(Some(self.deadline), waits, late).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.is_over = true;
-                return Some(Err(failure_of(&error, &self.here)));
-            }
-        };
-        if let Answer::Frame { outcome: Outcome::Item, payload, .. } = &answer {
-            let granted = self.granting.read(payload.len());
-            if let Some(granted) = granted {
-                self.sent.grant(granted);
-            }
-            return Some(Ok(JsonItem::Item(text(payload))));
-        }
-        self.is_over = true;
-        self.sent.answered();
-        Some(json_of(answer, &self.sent.unreachable(), &self.here).map(JsonItem::Reply))
-    }
-}
-
-impl fmt::Debug for JsonStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JsonStream").field("path", &self.path).finish_non_exhaustive()
-    }
-}
+pub(crate) use stream::Part;
+pub use stream::{JsonItem, JsonStream};
 
 pub(crate) async fn ask(
     mesh: &Mesh,
@@ -94,7 +41,7 @@ pub(crate) async fn ask(
     let request =
         Request { path, kind, payload: json(body), deadline: Some(deadline), is_tell: false, streams: false };
     let answered = ask_once(mesh, request, deadline).await.map_err(|error| failure_of(&error, &here))?;
-    json_of(answered.answer, &answered.unreachable, &here)
+    reply_of(answered.answer, &answered.unreachable, &here).map(|payload| text(&payload))
 }
 
 /// What came back, and the error that it stands for if nothing did.
@@ -115,7 +62,7 @@ pub(crate) async fn ask_once(
     let started = Instant::now();
     let path = request.path;
     let (reply, replied) = oneshot::channel();
-    let mut sent = send(mesh, request, Some(Waiter::Ask(reply)), deadline).await?;
+    let mut sent = send(mesh, request, Some(Waiter::Ask(reply)), deadline, deadline).await?;
     let waits = async { Ok(replied.await.unwrap_or(Answer::Lost)) };
     let answer = within(Some(deadline), waits, || late(path, started, deadline, true)).await?;
     sent.answered();
@@ -134,9 +81,25 @@ pub(crate) async fn tell(
     timeout: Duration,
 ) -> Result<(), Failure> {
     let deadline = Instant::now() + timeout;
-    let request = Request { path, kind, payload: json(body), deadline: None, is_tell: true, streams: true };
-    let sent = send(mesh, request, None, deadline).await;
-    sent.map(drop).map_err(|error| failure_of(&error, &mesh.shared().me.name))
+    let told = tell_once(mesh, path, kind, json(body), deadline, deadline).await;
+    told.map_err(|error| failure_of(&error, &mesh.shared().me.name))
+}
+
+/// Sends bytes, waiting for the way until `deadline` and for room until `room_until`. A moment that has passed is no
+/// wait at all.
+///
+/// # Errors
+/// [`AskError`]; the message was not sent then.
+pub(crate) async fn tell_once(
+    mesh: &Mesh,
+    path: &str,
+    kind: &str,
+    payload: (Content, Bytes),
+    deadline: Instant,
+    room_until: Instant,
+) -> Result<(), AskError> {
+    let request = Request { path, kind, payload, deadline: None, is_tell: true, streams: true };
+    send(mesh, request, None, deadline, room_until).await.map(drop)
 }
 
 pub(crate) async fn stream(
@@ -146,13 +109,26 @@ pub(crate) async fn stream(
     body: &str,
     timeout: Duration,
 ) -> Result<JsonStream, Failure> {
-    let here = mesh.shared().me.name.to_string();
-    let started = Instant::now();
-    let deadline = started + timeout;
-    let (sender, answers) = mpsc::channel(stream_queue());
+    let deadline = Instant::now() + timeout;
     let request =
         Request { path, kind, payload: json(body), deadline: Some(deadline), is_tell: false, streams: true };
-    let sent = send(mesh, request, Some(Waiter::Stream(sender)), deadline).await;
+    open_stream(mesh, request, deadline).await
+}
+
+/// Asks for a stream with bytes, which are to be on their way until then.
+///
+/// # Errors
+/// [`Failure`] when the message was not sent.
+pub(crate) async fn open_stream(
+    mesh: &Mesh,
+    request: Request<'_>,
+    until: Instant,
+) -> Result<JsonStream, Failure> {
+    let here = mesh.shared().me.name.to_string();
+    let started = Instant::now();
+    let (path, deadline) = (request.path, request.deadline);
+    let (sender, answers) = mpsc::channel(stream_queue());
+    let sent = send(mesh, request, Some(Waiter::Stream(sender)), until, until).await;
     let sent = sent.map_err(|error| failure_of(&error, &here))?;
     let granting = Granting::default();
     Ok(JsonStream { answers, sent, granting, deadline, started, path: path.to_owned(), here, is_over: false })
@@ -233,6 +209,7 @@ async fn send(
     request: Request<'_>,
     waiter: Option<Waiter>,
     until: Instant,
+    room_until: Instant,
 ) -> Result<Sent, AskError> {
     let (content, payload) = request.payload;
     match mesh.shared().place_soon(request.path).await? {
@@ -253,7 +230,7 @@ async fn send(
                     .terms()
                     .map_or_else(|| session.unreachable(false), |terms| channel.mailbox_full(&terms))
             };
-            within(Some(until), channel.send(header, payload), full).await?;
+            within(Some(room_until), channel.send(header, payload), full).await?;
             Ok(if request.is_tell { Sent::Tell } else { Sent::There { session, asked } })
         }
         Place::Here(port) => {
@@ -285,7 +262,7 @@ async fn send(
             let mut frames = Frames::new(Arc::new(Here { shared }), path, None);
             frames.push(Frame::owned(&header, payload, port.capacity(), Instant::now()));
             let delivers = Arc::clone(&port).deliver(frames);
-            within(Some(until), delivers, || port.full_error()).await?;
+            within(Some(room_until), delivers, || port.full_error()).await?;
             Ok(asked.map_or(Sent::Tell, |asked| Sent::Here(Box::new(asked))))
         }
     }
@@ -349,7 +326,7 @@ fn late(path: &str, started: Instant, deadline: Instant, may_have_run: bool) -> 
     AskError::DeadlineExceeded { path: path.to_owned(), budget_ms, may_have_run }
 }
 
-fn json_of(answer: Answer, lost: &AskError, here: &str) -> Result<String, Failure> {
+fn reply_of(answer: Answer, lost: &AskError, here: &str) -> Result<Bytes, Failure> {
     match answer {
         Answer::Frame { outcome: Outcome::Failure, payload, .. } => Err(decode_frame(&payload)
             .unwrap_or_else(|error| {
@@ -360,7 +337,7 @@ fn json_of(answer: Answer, lost: &AskError, here: &str) -> Result<String, Failur
                 };
                 failure_of(&error, here)
             })),
-        Answer::Frame { payload, .. } => Ok(text(&payload)),
+        Answer::Frame { payload, .. } => Ok(payload),
         Answer::Lost | Answer::Late => Err(failure_of(lost, here)),
     }
 }

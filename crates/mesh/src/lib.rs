@@ -37,6 +37,7 @@ mod session;
 mod shared;
 mod stream_out;
 mod tasks;
+mod topics;
 mod trust;
 mod uplink;
 mod wire;
@@ -50,12 +51,13 @@ pub use mesh::{MemberInfo, Mesh, PublishError};
 pub use monitor::{Down, DownReason, Monitor};
 pub use node::{Node, NodeBuilder, StartNodeError};
 pub use node_actor::{
-    ActorRow, Actors, Drain, Draining, KindTable, ListActors, ListKinds, ListMembers, ListNames, MailboxRow,
-    MemberRow, Members, Names, Spawn, Spawned, Stop,
+    ActorRow, Actors, Drain, Draining, KindTable, ListActors, ListKinds, ListMembers, ListNames,
+    ListSubscribers, MailboxRow, MemberRow, Members, Names, Spawn, Spawned, Stop, SubscriberRow, Subscribers,
 };
 pub use registry::{SpawnContext, Spawnable};
 pub use reliable::Reliable;
 pub use session::HelloError;
+pub use topics::{Delivery, Following, Publish, Published, SubscribeError, Topic};
 pub use trust::RenewError;
 pub use wire::{KindError, Kinds, WireActor, WireMessage, raw_bytes};
 

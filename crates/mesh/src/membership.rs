@@ -9,7 +9,7 @@ use futures::future::join_all;
 use mesh_actor::AskError;
 use mesh_net::{CloseCode, Endpoint, Role};
 use mesh_proto::{
-    Boot, Directory, Entry, MemberState, NodeId,
+    Boot, Directory, Entry, MemberState, NodeId, Topics,
     frame::Control,
     membership::{Load, Member, Membership as Swim, MembershipError, Own, Profile},
 };
@@ -24,6 +24,7 @@ use tokio::{sync::Notify, time::Instant};
 mod dial;
 mod drive;
 mod news;
+mod topics;
 
 pub use dial::JoinFailure;
 pub(crate) use dial::{accept, join};
@@ -50,6 +51,7 @@ pub(crate) struct Membership {
 struct State {
     swim: Swim,
     directory: Directory,
+    topics: Topics,
     nodes: BTreeMap<NodeId, Arc<Session>>,
     clients: Vec<Arc<Session>>,
     /// Whom SWIM wants dialled.
@@ -82,6 +84,7 @@ impl Membership {
         let state = State {
             swim: Swim::new(settings, own, seed, Duration::ZERO)?,
             directory: Directory::default(),
+            topics: Topics::default(),
             nodes: BTreeMap::new(),
             clients: Vec::new(),
             dials: VecDeque::new(),
@@ -209,8 +212,9 @@ impl Membership {
     /// Withdraws a name of this node.
     pub(crate) fn withdraw(&self, name: &str, load: Load) {
         let mut state = self.state.lock();
-        state.directory.withdraw(self.me.id, name);
-        state.tell_nodes(&Control::Withdrawn(vec![name.to_owned()]));
+        if state.directory.withdraw(self.me.id, name) {
+            state.tell_nodes(&Control::Withdrawn(vec![name.to_owned()]));
+        }
         self.feed(state, |swim, now| swim.set_load(load, now));
     }
 

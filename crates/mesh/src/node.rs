@@ -266,11 +266,13 @@ impl NodeBuilder {
             running: Default::default(),
             tasks: Tasks::new(network),
             reclaimer: Reclaimer::default(),
+            followers: Default::default(),
             trust: Trust::new(self.issuer),
             role: Role::Member(Box::new(membership)),
             leave_asked: Default::default(),
             loss_probe,
         });
+        shared.followers.serve(&shared);
         let mesh = Mesh::of_node(Arc::clone(&shared));
         let node = Node { mesh: mesh.clone() };
         let spec = ActorSpec::new(node_actor::NAME).class(Class::Trusted);

@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 mod drain;
+mod subscribers;
 
 pub use drain::{Drain, Draining};
+pub use subscribers::{ListSubscribers, SubscriberRow, Subscribers};
 
 /// The name of every node's own actor.
 pub(crate) const NAME: &str = "mesh";
@@ -35,6 +37,7 @@ impl WireActor for NodeActor {
             .message::<Spawn>()
             .message::<Stop>()
             .message::<Drain>()
+            .message::<ListSubscribers>()
     }
 }
 

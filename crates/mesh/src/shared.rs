@@ -2,7 +2,7 @@
 
 use crate::{
     failure::ended, membership::Membership, pending::Pending, port::Local, registry::Registry,
-    session::Session, stream_out::StreamOut, tasks::Tasks, trust::Trust, uplink::Uplink,
+    session::Session, stream_out::StreamOut, tasks::Tasks, topics::Followers, trust::Trust, uplink::Uplink,
 };
 use futures::FutureExt;
 use mesh_actor::{AskError, ExitReason, System};
@@ -58,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) tasks: Tasks,
     pub(crate) reclaimer: Reclaimer,
     pub(crate) trust: Trust,
+    /// Streams of topics.
+    pub(crate) followers: Followers,
     pub(crate) role: Role,
     /// Rung when somebody has asked this node to leave.
     pub(crate) leave_asked: Notify,
@@ -144,6 +146,7 @@ impl Shared {
 
     fn here(&self, name: &str) -> Result<Place, AskError> {
         let port = self.ports.read().get(name).cloned();
+        let port = port.or_else(|| self.followers.port(name));
         port.map(Place::Here).ok_or_else(|| no_such_actor(&format!("{}/{name}", self.me.name)))
     }
 
@@ -183,6 +186,7 @@ impl Shared {
             ports.remove(name);
         }
         if let Some(membership) = self.membership() {
+            membership.unsubscribe(|subscription| subscription.name == name);
             membership.withdraw(name, self.load());
         }
         port.close(&ended(&format!("{}/{name}", self.me.name), &self.me.name, exit));

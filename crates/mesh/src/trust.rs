@@ -68,8 +68,8 @@ impl Trust {
 
     /// What the hello says of it.
     pub(crate) fn features(&self) -> u64 {
-        let known = Control::OPENS_FOR_CLIENTS | Control::RETIRES;
-        if self.issuer.is_some() { known | Control::ISSUES } else { known }
+        let always = Control::OPENS_FOR_CLIENTS | Control::RETIRES | Control::TOPICS;
+        if self.issuer.is_some() { always | Control::ISSUES } else { always }
     }
 
     /// Counts a message or a channel that was denied.

@@ -1,18 +1,24 @@
 use bytes::Bytes;
 use mesh_net::FrameReader;
-use mesh_proto::Failure;
 use mesh_proto::frame::{Control, FRAME_BYTES_MAX, MessageHeader, PREAMBLE_BYTES, Preamble, ReplyHeader};
-use mesh_proto::{decode_frame, encode_frame};
+use mesh_proto::{Boot, Failure, NodeId, SUBSCRIPTIONS_MAX, Topics, check_topic, decode_frame, encode_frame};
 
 /// A frame of the control stream.
 ///
 /// # Panics
-/// When it is read differently from what is written of it.
+/// When it is read differently from what is written of it; or when a subscription that breaks a rule is believed.
 pub fn control(bytes: &[u8]) {
     if let Ok(read) = decode_frame::<Control>(bytes) {
         let mut written = Vec::new();
         encode_frame(&read, &mut written);
         assert_eq!(decode_frame::<Control>(&written).as_ref(), Ok(&read));
+        if let Control::Topics(news) = read {
+            let mut topics = Topics::default();
+            topics.hear(NodeId(1), Boot(1), news);
+            let known: Vec<_> = topics.all_of(NodeId(1)).into_iter().flat_map(|part| part.came).collect();
+            assert!(known.len() <= SUBSCRIPTIONS_MAX);
+            assert!(known.iter().all(|one| check_topic(&one.topic).is_ok()), "{known:?}");
+        }
     }
 }
 

@@ -8,3 +8,4 @@ mod mesh;
 mod refusals;
 mod rolling;
 mod tidy;
+mod topics;

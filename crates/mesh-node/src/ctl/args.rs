@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use mesh_net::Denied;
-use mesh_proto::{ActorPath, Grant};
+use mesh_proto::{ActorPath, Grant, Kind};
 
 /// Speaks to a mesh as one of its clients.
 #[derive(Debug, Parser)]
@@ -65,6 +65,10 @@ pub enum Command {
     Tell(TellArgs),
     /// Send a message and print what it is answered with, item by item
     Stream(StreamArgs),
+    /// Tell a message to all who have subscribed to a topic, and say what became of it at each
+    Publish(PublishArgs),
+    /// Print what is published on a topic, one message a line, until Ctrl-C
+    Subscribe(SubscribeArgs),
     /// Start and stop actors of registered kinds
     #[command(subcommand)]
     Actor(ActorCommand),
@@ -138,6 +142,33 @@ pub struct StreamArgs {
     /// How long the whole stream may take
     #[arg(long, value_name = "TIME", default_value = "5min", value_parser = timeout)]
     pub timeout: Duration,
+}
+
+/// One message on a topic.
+#[derive(Debug, Args)]
+pub struct PublishArgs {
+    /// The topic
+    #[arg(value_parser = topic)]
+    pub topic: String,
+    /// The kind of message
+    pub kind: Kind,
+    /// The message
+    #[arg(value_name = "JSON", value_parser = json)]
+    pub body: String,
+    /// How long the message may wait for room, at all subscribers at once
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = timeout)]
+    pub timeout: Duration,
+}
+
+/// What is published on a topic.
+#[derive(Debug, Args)]
+pub struct SubscribeArgs {
+    /// The topic
+    #[arg(value_parser = topic)]
+    pub topic: String,
+    /// Only messages of this kind
+    #[arg(long)]
+    pub kind: Option<Kind>,
 }
 
 /// What can be done with actors.
@@ -278,6 +309,10 @@ fn token_life(text: &str) -> Result<Duration, String> {
 
 fn certificate_name(text: &str) -> Result<String, String> {
     mesh_net::check_name(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
+}
+
+fn topic(text: &str) -> Result<String, String> {
+    mesh_proto::check_topic(text).map(|()| text.to_owned()).map_err(str::to_owned)
 }
 
 /// Without any time nothing could come back, however well the mesh is.

@@ -3,7 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
-use mesh::{Client, ClientConfig, ClientError, Failure, JsonItem, JsonStream, Mesh, Retry, Runtimes};
+use mesh::{
+    Client, ClientConfig, ClientError, Delivery, Failure, Following, JsonItem, JsonStream, Mesh, Retry,
+    Runtimes,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -116,6 +119,22 @@ impl Connection {
     /// Ends the connection when what was sent has arrived, or after a while.
     pub(crate) async fn close(self) {
         self.mesh.close(CLOSE_MAX).await;
+    }
+
+    /// Tells a message to all who have subscribed: a row for each.
+    pub(crate) async fn publish(
+        &self,
+        topic: &str,
+        kind: &str,
+        body: &str,
+        timeout: Duration,
+    ) -> Result<Vec<Delivery<(), Failure>>, CtlError> {
+        Ok(self.mesh.publish_json(topic, kind, body, timeout).await?)
+    }
+
+    /// What is published on a topic from now on.
+    pub(crate) async fn follow(&self, topic: &str, kind: Option<&str>) -> Result<Following, CtlError> {
+        Ok(self.mesh.follow(topic, kind).await?)
     }
 
     /// An error with the names that the caller may have meant.

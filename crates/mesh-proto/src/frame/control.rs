@@ -1,6 +1,6 @@
 //! Frames of the control stream.
 
-use crate::{ActorId, Boot, Entry, Failure, credit::Weight, membership};
+use crate::{ActorId, Boot, Entry, Failure, TopicNews, credit::Weight, membership};
 use bincode::{Decode, Encode};
 
 /// First frame each way. Nothing else is sent, nor believed, before it.
@@ -146,6 +146,8 @@ pub enum Control {
     Retire,
     /// The sender has read every lane of a connection that is given up to its end.
     Retired,
+    /// Subscriptions of the sender's actors: all at first, then each change. Only to peers with [`Control::TOPICS`].
+    Topics(TopicNews),
 }
 
 impl Control {
@@ -155,4 +157,6 @@ impl Control {
     pub const ISSUES: u64 = 2;
     /// A [`Hello::features`] bit: the sender knows [`Control::Retire`], and tells its clients that it leaves.
     pub const RETIRES: u64 = 1 << 16;
+    /// A [`Hello::features`] bit: the sender knows [`Control::Topics`].
+    pub const TOPICS: u64 = 16;
 }

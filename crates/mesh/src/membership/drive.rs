@@ -112,7 +112,7 @@ impl State {
                     self.changed(&change);
                 }
                 Action::Profile { .. } => is_news = true,
-                Action::Forgotten { node, boot } => self.directory.forget(node, boot),
+                Action::Forgotten { node, boot } => self.forget(node, boot),
                 Action::Renewed { renewal } => {
                     tracing::warn!(
                         renewal,
@@ -144,7 +144,7 @@ impl State {
         // A run that is taken for dead may contradict, and then its names count again; what is surely over is forgotten.
         let is_over = *state == MemberState::Left || *reason == Reason::Restarted;
         if is_over {
-            self.directory.forget(*node, *boot);
+            self.forget(*node, *boot);
             let session = self.nodes.get(node).filter(|session| session.peer().boot <= *boot);
             if let Some(session) = session.filter(|_| *reason == Reason::Restarted) {
                 session.close(CloseCode::Unanswered, "another process has taken its place");

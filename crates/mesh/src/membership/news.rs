@@ -33,6 +33,7 @@ impl Shared {
             Control::Sync(message) => membership.on_sync(session, message),
             Control::Published(entries) => membership.on_published(session, entries),
             Control::Withdrawn(names) => membership.on_withdrawn(session, &names),
+            Control::Topics(news) => membership.on_topics(session, news),
             Control::Leaving => membership.on_leaving(session),
             _ => {}
         }
@@ -60,6 +61,7 @@ impl Membership {
         for part in names.chunks(ROWS_MAX) {
             session.control(&Control::Published(part.to_vec()));
         }
+        state.tell_all_topics(self.me.id, session);
         let met = Peer {
             node: peer.id,
             boot: peer.boot,
@@ -150,6 +152,6 @@ impl Membership {
     /// It stops taking work: its names are withdrawn. That it has left is said by SWIM.
     fn on_leaving(&self, session: &Session) {
         let peer = session.peer();
-        self.state.lock().directory.forget(peer.id, peer.boot);
+        self.state.lock().forget(peer.id, peer.boot);
     }
 }

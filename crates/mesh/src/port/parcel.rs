@@ -295,7 +295,11 @@ async fn send_items<A: Actor, T: Serialize>(
     }
 }
 
-fn encode<T: Serialize>(content: Content, value: &T, buffer: &mut Vec<u8>) -> Result<(), EncodeError> {
+pub(crate) fn encode<T: Serialize>(
+    content: Content,
+    value: &T,
+    buffer: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
     match content {
         Content::Bincode => encode_payload(value, buffer),
         _ => serde_json::to_writer(buffer.writer(), value)

@@ -106,9 +106,11 @@ impl Session {
             Control::StreamGrant { correlation, granted } => self.on_stream_grant(correlation, granted),
             // It was acknowledged before it came here.
             Control::Ping => {}
-            Control::Sync(_) | Control::Published(_) | Control::Withdrawn(_) | Control::Leaving => {
-                self.on_news(frame);
-            }
+            Control::Sync(_)
+            | Control::Published(_)
+            | Control::Withdrawn(_)
+            | Control::Leaving
+            | Control::Topics(_) => self.on_news(frame),
         }
     }
 

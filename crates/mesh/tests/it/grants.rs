@@ -9,7 +9,7 @@ use mesh::{
 };
 use mesh_net::{DenyList, Expect, Identity, TransportConfig};
 use mesh_proto::{
-    Boot, encode_frame,
+    Boot, TopicNews, encode_frame,
     frame::{Control, Hello, Preamble},
 };
 use schemars::JsonSchema;
@@ -186,6 +186,45 @@ async fn a_verb_is_not_another_one_and_what_is_denied_is_never_handled() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_topic_is_published_to_whom_one_may_tell_and_followed_by_who_may_stream() {
+    let farm = farm().await;
+    for (node, name) in [(&farm.alpha, "mirror"), (&farm.beta, "mirror"), (&farm.beta, "secret")] {
+        node.mesh().subscribe::<Count>("news", name).unwrap();
+    }
+    let publish = |client: Mesh| async move {
+        let rows = client.publish_json("news", Count::KIND, r#"{"pad":""}"#, LIMIT).await;
+        let told =
+            |row: mesh::Delivery<(), mesh::Failure>| (row.to, row.result.err().map(|error| error.code));
+        rows.map(|rows| rows.into_iter().map(told).collect::<Vec<_>>()).map_err(|failure| failure.code)
+    };
+    let follow = |client: Mesh, topic: &'static str| async move {
+        client.follow(topic, None).await.map(drop).map_err(|failure| failure.code)
+    };
+    let denied = || "DENIED".to_owned();
+    let expected = [("alpha/mirror", None), ("beta/mirror", None), ("beta/secret", Some(denied()))];
+    let expected = expected.map(|(to, code)| (to.to_owned(), code));
+    let allowed = farm.client("read:*/mesh tell:*/mirror").await;
+    eventually(async || publish(allowed.clone()).await.as_deref() == Ok(&expected[..])).await;
+    assert_eq!(follow(allowed, "news").await, Err(denied()));
+
+    let unread = farm.client("tell:**").await;
+    assert_eq!(publish(unread.clone()).await, Err(denied()), "it may not see who has subscribed");
+    assert_eq!(follow(unread, "news").await, Err(denied()));
+
+    let reader = farm.client("stream:*/topics/news/**").await;
+    assert_eq!(follow(reader.clone(), "news/weather").await, Ok(()));
+    for topic in ["news", "other/weather"] {
+        assert_eq!(follow(reader.clone(), topic).await, Err(denied()), "{topic}");
+    }
+    // A stream is told by nobody who may not tell its actor.
+    let follows = reader.follow("news/weather", None).await.unwrap();
+    let path = follows.path().to_owned();
+    let rows = farm.client("read:*/mesh tell:*/mirror").await;
+    let rows = rows.publish_json("news/weather", Count::KIND, r#"{"pad":""}"#, LIMIT).await.unwrap();
+    assert!(rows.iter().all(|row| row.to == path && row.result.is_err()) && rows.len() == 1, "{rows:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn reading_spawning_and_stopping_are_granted_apart() {
     let farm = farm().await;
     let list = |client: Mesh| async move { ask(&client, "beta/mesh", "mesh.members.v1").await.is_ok() };
@@ -231,6 +270,10 @@ struct Raw {
 
 impl Raw {
     async fn to(node: &Node, identity: &Identity) -> Self {
+        Self::with_features(node, identity, 0).await
+    }
+
+    async fn with_features(node: &Node, identity: &Identity, features: u64) -> Self {
         let endpoint = match identity.peer_id().role {
             Role::Node => {
                 Endpoint::bind("127.0.0.1:0".parse().unwrap(), identity, &TransportConfig::lan()).unwrap()
@@ -241,7 +284,7 @@ impl Raw {
         let mut control = connection.open_uni(10).await.unwrap();
         control.write_chunk(bytes::Bytes::copy_from_slice(&Preamble::Control.encode())).await.unwrap();
         let mut raw = Self { connection, control, _endpoint: endpoint };
-        raw.say(&Control::Hello(Hello { boot: Boot(1), features: 0, listens: None })).await;
+        raw.say(&Control::Hello(Hello { boot: Boot(1), features, listens: None })).await;
         raw
     }
 
@@ -255,6 +298,14 @@ impl Raw {
 
     /// What it hears next of the channel.
     async fn answer(&self, channel: u32) -> Control {
+        self.hears(|frame| {
+            matches!(frame, Control::Opened { channel: number, .. } | Control::Closed { channel: number, .. } if *number == channel)
+        })
+        .await
+    }
+
+    /// The next frame that is meant.
+    async fn hears(&self, is_meant: impl Fn(&Control) -> bool) -> Control {
         let mut receive = self.connection.accept_uni().await.unwrap();
         let mut reader = mesh_net::FrameReader::new(64 * 1024);
         let mut chunk = [bytes::Bytes::new()];
@@ -269,8 +320,7 @@ impl Raw {
             let mut found = None;
             let read = reader.feed(&bytes, |frame| {
                 let frame: Control = mesh_proto::decode_frame(frame.bytes()).unwrap();
-                let is_it = |number: &u32| *number == channel;
-                if matches!(&frame, Control::Opened { channel, .. } | Control::Closed { channel, .. } if is_it(channel)) {
+                if found.is_none() && is_meant(&frame) {
                     found = Some(frame);
                 }
             });
@@ -321,12 +371,45 @@ async fn row_3_row_5_a_client_that_speaks_as_a_node_is_cut_off() {
     for frame in [
         Control::OpenFor { channel: 1, path: "beta/mirror".to_owned(), client: admin },
         Control::Published(Vec::new()),
+        Control::Topics(TopicNews { version: 1, is_all: true, came: Vec::new(), went: Vec::new() }),
         Control::Leaving,
     ] {
         let mut raw = Raw::to(&farm.beta, &alice).await;
         raw.say(&frame).await;
         let closed = tokio::time::timeout(LIMIT, raw.connection.closed()).await.unwrap();
         assert!(closed.to_string().contains("is a client"), "{frame:?}: {closed}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_a_peer_that_knows_of_topics_is_told_of_subscriptions() {
+    let farm = farm().await;
+    farm.beta.mesh().subscribe::<Count>("news", "mirror").unwrap();
+    for (name, features) in [("former", 0), ("latter", Control::TOPICS)] {
+        let identity = farm.authority.issue_node(name).unwrap();
+        let raw = Raw::with_features(&farm.beta, &identity, features).await;
+        let met = tokio::sync::Notify::new();
+        let names =
+            |entries: &[mesh_proto::Entry], name: &str| entries.iter().any(|entry| entry.name == name);
+        let told = raw.hears(|frame| match frame {
+            Control::Topics(_) => true,
+            Control::Published(entries) => {
+                if names(entries, "mirror") {
+                    met.notify_one();
+                }
+                names(entries, name)
+            }
+            _ => false,
+        });
+        // Once it is a peer, one more subscription and then one more name are told.
+        let more = async {
+            met.notified().await;
+            farm.beta.mesh().subscribe::<Count>(name, "mirror").unwrap();
+            let marker = farm.beta.mesh().spawn(ActorSpec::new(name), Mirror::default);
+            farm.beta.mesh().publish(name, &marker).unwrap();
+        };
+        let (told, ()) = tokio::time::timeout(LIMIT, async { tokio::join!(told, more) }).await.unwrap();
+        assert_eq!(matches!(told, Control::Topics(_)), features != 0, "{name}: {told:?}");
     }
 }
 
