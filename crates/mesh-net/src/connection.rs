@@ -33,6 +33,8 @@ struct Shared {
     stable_id: u64,
     open_timeout: Duration,
     link: Link,
+    /// Whether the system's own sockets lead to the peer as well.
+    is_probed: bool,
 }
 
 pub(crate) enum Link {
@@ -44,7 +46,15 @@ impl Connection {
     pub(crate) fn new(credential: Credential, open_timeout: Duration, link: Link) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let stable_id = NEXT.fetch_add(1, Ordering::Relaxed);
-        Self { shared: Arc::new(Shared { credential, stable_id, open_timeout, link }) }
+        let is_probed = matches!(link, Link::Quic(_));
+        Self { shared: Arc::new(Shared { credential, stable_id, open_timeout, link, is_probed }) }
+    }
+
+    /// One over a socket that the system does not know.
+    pub(crate) fn simulated(credential: Credential, open_timeout: Duration, link: Link) -> Self {
+        let connection = Self::new(credential, open_timeout, link);
+        let shared = Arc::into_inner(connection.shared).expect("nobody has another handle yet");
+        Self { shared: Arc::new(Shared { is_probed: false, ..shared }) }
     }
 
     /// Who is at the other end, from its verified certificate.
@@ -91,13 +101,10 @@ impl Connection {
         Some(frames.acks + frames.ping + frames.stream + frames.datagram + frames.max_data)
     }
 
-    /// A way to learn from the peer's machine that nothing listens at the peer's port; `None` in memory, or where no
-    /// socket can be had.
+    /// A way to learn from the peer's machine that nothing listens at the peer's port; `None` in memory, over
+    /// [`Endpoint::over`](crate::Endpoint::over), or where no socket can be had.
     pub async fn probe(&self) -> Option<Probe> {
-        match &self.shared.link {
-            Link::Quic(_) => Probe::of(self.clone()).await.ok(),
-            Link::Memory(_) => None,
-        }
+        if self.shared.is_probed { Probe::of(self.clone()).await.ok() } else { None }
     }
 
     /// Opens a one-way stream to the peer.

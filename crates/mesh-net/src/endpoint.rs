@@ -67,6 +67,26 @@ impl Endpoint {
         Ok(Self::of(Kind::Quic(Arc::new(QuicEndpoint::client(identity, config)?))))
     }
 
+    /// Speaks QUIC over a socket that the caller made: a simulated network's, mostly. It listens and dials there.
+    ///
+    /// With a `seed` its choices are the same in each run, apart from keys and connection ids, so that the same packets
+    /// at the same times have the same lengths. Nobody is enrolled over such a socket, and its peers' ports are not
+    /// watched by [`Connection::probe`].
+    ///
+    /// # Errors
+    /// [`BindError`] when the settings or the identity can't be used, or the socket has no address.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime with its time driver on.
+    pub fn over(
+        socket: Arc<dyn quinn::AsyncUdpSocket>,
+        seed: Option<[u8; 32]>,
+        identity: &Identity,
+        config: &TransportConfig,
+    ) -> Result<Self, BindError> {
+        Ok(Self::of(Kind::Quic(Arc::new(QuicEndpoint::over(socket, seed, identity, config)?))))
+    }
+
     pub(crate) fn memory(endpoint: MemoryEndpoint) -> Self {
         Self::of(Kind::Memory(Arc::new(endpoint)))
     }

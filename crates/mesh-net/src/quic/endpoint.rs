@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{Incoming, TokioRuntime, VarInt};
+use quinn::{AsyncUdpSocket, Incoming, TokioRuntime, VarInt};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use tokio::task::JoinSet;
@@ -49,6 +49,7 @@ struct Handshaker {
     cluster: Arc<str>,
     connect_timeout: Duration,
     open_timeout: Duration,
+    is_simulated: bool,
 }
 
 impl QuicEndpoint {
@@ -58,13 +59,36 @@ impl QuicEndpoint {
         config: &TransportConfig,
     ) -> Result<Self, BindError> {
         let shown = Shown::new(identity).map_err(unusable)?;
-        let crypto = tls::server_config(identity, &shown).map_err(unusable)?;
-        let crypto = QuicServerConfig::try_from(crypto).map_err(unusable)?;
-        let server = settings::server(Arc::new(crypto), config);
+        let server = server(identity, &shown, config)?;
+        let mut endpoint = Self::open(addr, identity, config, Some(server), Arc::clone(&shown))?;
         let crypto = tls::enroll_server_config(identity, &shown).map_err(unusable)?;
         let crypto = QuicServerConfig::try_from(crypto).map_err(unusable)?;
-        let mut endpoint = Self::open(addr, identity, config, Some(server), shown)?;
         endpoint.enrolling = Some(Enrolling::new(settings::enroll_server(Arc::new(crypto))));
+        Ok(endpoint)
+    }
+
+    /// Over a socket of the caller's. Nobody is enrolled there.
+    pub(crate) fn over(
+        socket: Arc<dyn AsyncUdpSocket>,
+        seed: Option<[u8; 32]>,
+        identity: &Identity,
+        config: &TransportConfig,
+    ) -> Result<Self, BindError> {
+        config.validate()?;
+        let shown = Shown::new(identity).map_err(unusable)?;
+        let server = server(identity, &shown, config)?;
+        let failed = |source| BindError::from_io(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)), source);
+        let local_addr = socket.local_addr().map_err(failed)?;
+        let mut endpoint_config = settings::endpoint(identity, local_addr.port(), config);
+        endpoint_config.rng_seed(seed);
+        let endpoint = quinn::Endpoint::new_with_abstract_socket(
+            endpoint_config,
+            Some(server),
+            socket,
+            Arc::new(TokioRuntime),
+        );
+        let mut endpoint = Self::around(endpoint.map_err(failed)?, local_addr, identity, config, shown)?;
+        endpoint.handshaker.is_simulated = true;
         Ok(endpoint)
     }
 
@@ -88,17 +112,26 @@ impl QuicEndpoint {
         shown: Arc<Shown>,
     ) -> Result<Self, BindError> {
         config.validate()?;
-        let crypto = tls::client_config(identity, &shown).map_err(unusable)?;
-        let crypto = QuicClientConfig::try_from(crypto).map_err(unusable)?;
-        let mut client = quinn::ClientConfig::new(Arc::new(crypto));
-        client.transport_config(Arc::new(settings::transport(config)));
-
         let failed = |source| BindError::from_io(addr, source);
         let socket = settings::socket(addr, config.socket_buffer_bytes)?;
         let local_addr = socket.local_addr().map_err(failed)?;
         let endpoint_config = settings::endpoint(identity, local_addr.port(), config);
-        let mut endpoint =
+        let endpoint =
             quinn::Endpoint::new(endpoint_config, server, socket, Arc::new(TokioRuntime)).map_err(failed)?;
+        Self::around(endpoint, local_addr, identity, config, shown)
+    }
+
+    fn around(
+        mut endpoint: quinn::Endpoint,
+        local_addr: SocketAddr,
+        identity: &Identity,
+        config: &TransportConfig,
+        shown: Arc<Shown>,
+    ) -> Result<Self, BindError> {
+        let crypto = tls::client_config(identity, &shown).map_err(unusable)?;
+        let crypto = QuicClientConfig::try_from(crypto).map_err(unusable)?;
+        let mut client = quinn::ClientConfig::new(Arc::new(crypto));
+        client.transport_config(Arc::new(settings::transport(config)));
         endpoint.set_default_client_config(client);
         Ok(Self {
             endpoint,
@@ -109,6 +142,7 @@ impl QuicEndpoint {
                 cluster: identity.peer_id().cluster.as_str().into(),
                 connect_timeout: config.connect_timeout,
                 open_timeout: config.open_timeout,
+                is_simulated: false,
             },
             accepting: tokio::sync::Mutex::default(),
             enrolling: None,
@@ -230,6 +264,16 @@ impl QuicEndpoint {
     }
 }
 
+fn server(
+    identity: &Identity,
+    shown: &Arc<Shown>,
+    config: &TransportConfig,
+) -> Result<quinn::ServerConfig, BindError> {
+    let crypto = tls::server_config(identity, shown).map_err(unusable)?;
+    let crypto = QuicServerConfig::try_from(crypto).map_err(unusable)?;
+    Ok(settings::server(Arc::new(crypto), config))
+}
+
 impl Drop for QuicEndpoint {
     fn drop(&mut self) {
         // Connections keep the socket alive: callers shall not fill it while nobody accepts.
@@ -254,7 +298,10 @@ impl Handshaker {
             .map_err(|_elapsed| ConnectError::TimedOut { addr })?
             .map_err(|error| connect_error(addr, error))?;
         match self.identify(&connection) {
-            Ok(credential) => Ok(Connection::new(credential, self.open_timeout, Link::Quic(connection))),
+            Ok(credential) => {
+                let make = if self.is_simulated { Connection::simulated } else { Connection::new };
+                Ok(make(credential, self.open_timeout, Link::Quic(connection)))
+            }
             Err(reason) => {
                 connection.close(VarInt::from(u32::from(CloseCode::Denied)), reason.as_bytes());
                 Err(ConnectError::Certificate { addr, reason })

@@ -96,7 +96,26 @@ pub(crate) fn forge(
     hosts: &[&str],
     valid: [OffsetDateTime; 2],
 ) -> Identity {
-    let key = KeyPair::generate().unwrap();
+    forge_with(&KeyPair::generate().unwrap(), authority, uri, hosts, valid)
+}
+
+/// As [`forge`], with a key whose signatures all have one length.
+pub(crate) fn forge_ed25519(
+    authority: &Authority,
+    uri: &str,
+    hosts: &[&str],
+    valid: [OffsetDateTime; 2],
+) -> Identity {
+    forge_with(&KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap(), authority, uri, hosts, valid)
+}
+
+fn forge_with(
+    key: &KeyPair,
+    authority: &Authority,
+    uri: &str,
+    hosts: &[&str],
+    valid: [OffsetDateTime; 2],
+) -> Identity {
     let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
     let mut params = CertificateParams::new(hosts).unwrap();
     params.subject_alt_names.push(SanType::URI(uri.try_into().unwrap()));
@@ -105,7 +124,7 @@ pub(crate) fn forge(
     [params.not_before, params.not_after] = valid;
     let signer = KeyPair::from_pem(&authority.key_pem()).unwrap();
     let issuer = Issuer::from_ca_cert_pem(authority.cert_pem(), signer).unwrap();
-    let certificate = params.signed_by(&key, &issuer).unwrap();
+    let certificate = params.signed_by(key, &issuer).unwrap();
     Identity::from_pem(authority.cert_pem(), &certificate.pem(), &key.serialize_pem()).unwrap()
 }
 

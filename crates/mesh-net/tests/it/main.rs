@@ -9,5 +9,6 @@ mod flood; // row 13: ten thousand first packets a second
 mod memory; // what only the network in memory can do
 mod pair; // two connected endpoints, over either transport
 mod quic; // what only QUIC can do
+mod simulated; // QUIC under virtual time, over a network that a seed breaks
 mod suite; // what both transports promise
 mod threats; // rows of the threat table
