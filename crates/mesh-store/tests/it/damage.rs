@@ -1,0 +1,1 @@
+//! Bytes that change on the disk.

@@ -1,0 +1,10 @@
+//! The store as its users see it: one suite on both backends, and what a machine can do to it.
+
+mod damage;
+mod disk;
+mod kills;
+mod opening;
+mod place;
+mod server;
+mod suite;
+mod words;
