@@ -82,7 +82,16 @@ fn only_a_file(path: &Path) -> io::Result<()> {
 }
 
 fn unusable(path: &Path, error: &io::Error) -> StoreError {
-    StoreError::Unusable { reason: format!("{}: {error}", path.display()) }
+    let reason = format!("{}: {error}", path.display());
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { reason },
+        io::ErrorKind::NotFound
+        | io::ErrorKind::NotADirectory
+        | io::ErrorKind::PermissionDenied
+        | io::ErrorKind::ReadOnlyFilesystem
+        | io::ErrorKind::InvalidInput => StoreError::Unusable { reason },
+        _ => StoreError::unwritten_io(reason),
+    }
 }
 
 /// Somebody else's database is not touched.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mesh_store::{PostgresOptions, SqliteOptions, Store};
+use mesh_store::{PostgresOptions, SqliteOptions, Store, StoreError};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 /// The home of one test's store.
@@ -41,11 +41,15 @@ impl Place {
     }
 
     pub(crate) async fn open(&self) -> Store {
+        self.try_open().await.unwrap()
+    }
+
+    pub(crate) async fn try_open(&self) -> Result<Store, StoreError> {
         match self {
-            Self::Sqlite(_) => Store::open_sqlite(self.file(), SqliteOptions::default()).await.unwrap(),
+            Self::Sqlite(_) => Store::open_sqlite(self.file(), SqliteOptions::default()).await,
             Self::Postgres { url, schema } => {
                 let options = PostgresOptions { schema: schema.clone(), ..PostgresOptions::default() };
-                Store::open_postgres(url, options).await.unwrap()
+                Store::open_postgres(url, options).await
             }
         }
     }

@@ -39,7 +39,8 @@ macro_rules! cases {
 cases! {
     runs: a_run_is_found_by_its_id_status_tag_and_kind, an_id_is_neither_a_prefix_nor_a_pattern,
         two_runs_cannot_have_one_id, lists_come_in_pages, a_deleted_run_leaves_nothing_but_its_epoch,
-        a_closed_store_refuses, everything_survives_a_restart;
+        a_closed_store_refuses, everything_survives_a_restart,
+        a_newer_store_is_not_touched;
     journal: entries_are_numbered_without_gaps_however_many_write_at_once, a_write_is_done_entirely_or_not_at_all,
         what_does_not_fit_is_refused, a_journal_is_read_from_any_entry, a_dropped_write_is_whole_or_absent;
     leases: one_of_many_who_ask_at_once_gets_the_lease, a_late_write_is_fenced, an_epoch_only_ever_grows,

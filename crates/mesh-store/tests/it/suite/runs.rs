@@ -117,3 +117,11 @@ pub(super) async fn everything_survives_a_restart(place: &Place) {
     assert_eq!(store.holder(Resource::Run(id("r"))).await.unwrap(), Some(lease.clone()));
     assert_eq!(append(&store, &lease, "two").await, Ok(2), "the lease goes on");
 }
+
+pub(super) async fn a_newer_store_is_not_touched(place: &Place) {
+    place.open().await.close().await;
+    place.tamper("INSERT INTO mesh_store_schema (version, program) VALUES (99, '9.9')").await;
+    assert_eq!(place.try_open().await.err(), Some(StoreError::Newer { found: 99, known: 1 }));
+    place.tamper("DELETE FROM mesh_store_schema WHERE version = 99").await;
+    place.open().await;
+}
