@@ -154,7 +154,7 @@ const LOCK: &str = concat!("SELECT ", columns!(), " FROM approvals WHERE id = $1
 
 async fn find<T: Tx>(tx: &mut T, sql: &'static str, id: ApprovalId) -> Result<Approval, StoreError> {
     let row = query_one(tx, sql, &[id.as_bytes().into()]).await?;
-    let approval = Approval::read(row.ok_or_else(|| StoreError::not_found("approval", id))?)?;
+    let approval = Approval::read(row.ok_or_else(|| StoreError::not_found("approval", &id))?)?;
     if approval.id == id { Ok(approval) } else { Err(StoreError::corrupt("approval", "it is another")) }
 }
 

@@ -98,7 +98,7 @@ impl Operation for Get {
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Bytes, StoreError> {
         let values = [self.0.as_bytes().as_slice().into()];
         let row = query_one(tx, "SELECT bytes FROM blobs WHERE hash = $1", &values).await?;
-        let bytes = row.ok_or_else(|| StoreError::not_found("blob", self.0))?.bytes()?;
+        let bytes = row.ok_or_else(|| StoreError::not_found("blob", &self.0))?.bytes()?;
         if ContentHash::of(&bytes) == self.0 {
             return Ok(bytes);
         }

@@ -198,7 +198,7 @@ pub(crate) async fn save<T: Tx>(
 pub(crate) async fn find<T: Tx>(tx: &mut T, id: CheckpointId) -> Result<Checkpoint, StoreError> {
     let sql = concat!("SELECT ", columns!(), " FROM checkpoints WHERE id = $1");
     let row = query_one(tx, sql, &[id.as_bytes().into()]).await?;
-    let checkpoint = Checkpoint::read(row.ok_or_else(|| StoreError::not_found("checkpoint", id))?)?;
+    let checkpoint = Checkpoint::read(row.ok_or_else(|| StoreError::not_found("checkpoint", &id))?)?;
     if checkpoint.id == id { Ok(checkpoint) } else { Err(StoreError::corrupt("checkpoint", "it is another")) }
 }
 

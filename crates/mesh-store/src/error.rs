@@ -168,11 +168,15 @@ impl StoreError {
         }
     }
 
-    pub(crate) fn not_found(what: &'static str, id: impl ToString) -> Self {
+    pub(crate) fn not_found(what: &'static str, id: &(impl ToString + ?Sized)) -> Self {
         Self::NotFound { what, id: id.to_string() }
     }
 
-    pub(crate) fn conflict(what: &'static str, id: impl ToString, reason: impl Into<String>) -> Self {
+    pub(crate) fn conflict(
+        what: &'static str,
+        id: &(impl ToString + ?Sized),
+        reason: impl Into<String>,
+    ) -> Self {
         Self::Conflict { what, id: id.to_string(), reason: reason.into() }
     }
 
@@ -190,7 +194,7 @@ impl StoreError {
         }
     }
 
-    pub(crate) fn unwritten_io(reason: impl ToString) -> Self {
+    pub(crate) fn unwritten_io(reason: &(impl ToString + ?Sized)) -> Self {
         Self::Io { reason: reason.to_string(), may_have_been_written: false }
     }
 }

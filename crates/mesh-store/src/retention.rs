@@ -78,9 +78,9 @@ impl Operation for DeleteOne {
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<(), StoreError> {
         let mut run = locked(tx, &self.lease).await?;
         let links = links(tx, &run).await?;
-        let refuse = |reason: &str| Err(StoreError::conflict("checkpoint", self.id, reason));
+        let refuse = |reason: &str| Err(StoreError::conflict("checkpoint", &self.id, reason));
         if !links.iter().any(|link| link.id == self.id) {
-            return Err(StoreError::not_found("checkpoint", self.id));
+            return Err(StoreError::not_found("checkpoint", &self.id));
         }
         if links.iter().any(|link| link.needs == Some(self.id)) {
             return refuse("a later one cannot be read without it");

@@ -112,7 +112,7 @@ impl Sqlite {
             body();
             drop(end);
         });
-        self.threads.get_mut().push(thread.map_err(StoreError::unwritten_io)?);
+        self.threads.get_mut().push(thread.map_err(|error| StoreError::unwritten_io(&error))?);
         self.ended.get_mut().push(ended);
         Ok(())
     }

@@ -83,7 +83,7 @@ impl Operation for Give {
         };
         let before = self.approvers(tx, &approval).await?;
         if *verdict == Verdict::Approve && before.contains(by) {
-            return Err(StoreError::conflict("approval", self.id, format!("{by} approved it already")));
+            return Err(StoreError::conflict("approval", &self.id, format!("{by} approved it already")));
         }
         record(tx, &mut approval, by, (what, note), *at_ms).await?;
         let given =
@@ -106,7 +106,7 @@ impl Operation for Give {
 
 impl Give {
     fn check(&self, approval: &Approval) -> Result<(), StoreError> {
-        let refuse = |reason: String| Err(StoreError::conflict("approval", self.id, reason));
+        let refuse = |reason: String| Err(StoreError::conflict("approval", &self.id, reason));
         if approval.state != ApprovalState::Pending {
             return refuse(format!("it is {} already", approval.state));
         }

@@ -92,7 +92,7 @@ impl<R: Read> FrameReader<R> {
         // Grows with what is there, not with what is claimed.
         let mut body = Vec::new();
         let read = (&mut self.from).take(length as u64).read_to_end(&mut body);
-        read.map_err(StoreError::unwritten_io)?;
+        read.map_err(|error| StoreError::unwritten_io(&error))?;
         self.chain = link(self.chain, &body);
         if body.len() != length || self.chain.0 != sum {
             return Err(broken("a part is damaged or cut short"));
@@ -106,7 +106,7 @@ impl<R: Read> FrameReader<R> {
         match self.from.read(&mut [0]) {
             Ok(0) => Ok(()),
             Ok(_) => Err(broken("something follows its end")),
-            Err(error) => Err(StoreError::unwritten_io(error)),
+            Err(error) => Err(StoreError::unwritten_io(&error)),
         }
     }
 }
@@ -114,7 +114,7 @@ impl<R: Read> FrameReader<R> {
 fn exact(from: &mut impl Read, into: &mut [u8]) -> Result<(), StoreError> {
     from.read_exact(into).map_err(|error| match error.kind() {
         io::ErrorKind::UnexpectedEof => broken("it is cut short"),
-        _ => StoreError::unwritten_io(error),
+        _ => StoreError::unwritten_io(&error),
     })
 }
 

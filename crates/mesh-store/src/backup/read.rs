@@ -27,7 +27,7 @@ impl Store {
         let file = tokio::task::spawn_blocking(move || read(&path, &rows));
         let filled = self.change(Import { frames: Mutex::new(frames) }).await;
         // Ended by itself, or by the store's end of the channel.
-        let read = file.await.map_err(StoreError::unwritten_io)?;
+        let read = file.await.map_err(|error| StoreError::unwritten_io(&error))?;
         match (filled, read) {
             (Ok(rows), Ok(bytes)) => Ok(BackupReport { rows, bytes }),
             (Ok(_), Err(error)) => Err(error),
@@ -40,8 +40,8 @@ impl Store {
 
 /// Hands over frames until the last, which stands for the whole file having been good. The file's size, in bytes.
 fn read(path: &Path, rows: &mpsc::Sender<Frame>) -> Result<u64, StoreError> {
-    let file =
-        File::open(path).map_err(|error| StoreError::unwritten_io(format!("{}: {error}", path.display())))?;
+    let file = File::open(path)
+        .map_err(|error| StoreError::unwritten_io(&format!("{}: {error}", path.display())))?;
     let mut reader = FrameReader::new(BufReader::new(file))?;
     loop {
         let frame = reader.read()?;

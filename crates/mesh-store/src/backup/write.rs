@@ -28,7 +28,7 @@ impl Store {
     pub async fn backup(&self, path: impl AsRef<Path>) -> Result<BackupReport, StoreError> {
         let path = path.as_ref().to_owned();
         if path.exists() {
-            return Err(StoreError::conflict("file", path.display(), "it exists"));
+            return Err(StoreError::conflict("file", &path.display(), "it exists"));
         }
         let (pages, frames) = mpsc::channel(PAGES);
         let file = tokio::task::spawn_blocking(move || write(&path, frames));
@@ -49,7 +49,7 @@ impl Store {
         // Where this fails, the writer has an error to tell.
         let _ = pages.send(Frame::End(rows)).await;
         drop(pages);
-        let bytes = file.await.map_err(StoreError::unwritten_io)??;
+        let bytes = file.await.map_err(|error| StoreError::unwritten_io(&error))??;
         Ok(BackupReport { rows, bytes })
     }
 }
@@ -142,6 +142,6 @@ fn failed(error: &io::Error) -> StoreError {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => StoreError::Full { reason },
         io::ErrorKind::AlreadyExists => StoreError::conflict("file", "of the backup", "it exists"),
-        _ => StoreError::unwritten_io(reason),
+        _ => StoreError::unwritten_io(&reason),
     }
 }

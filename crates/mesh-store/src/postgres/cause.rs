@@ -12,7 +12,7 @@ pub(super) fn cause(error: &Error) -> StoreError {
             Error::PoolTimedOut => StoreError::Busy { reason },
             Error::PoolClosed => StoreError::Closed,
             Error::Configuration(_) => StoreError::Unusable { reason },
-            _ => StoreError::unwritten_io(reason),
+            _ => StoreError::unwritten_io(&reason),
         };
     };
     let code = failure.code().unwrap_or_default();
@@ -26,7 +26,7 @@ pub(super) fn cause(error: &Error) -> StoreError {
         _ => match code.get(..2) {
             Some("23") => StoreError::conflict("row", "of the store", reason),
             // the connection, the disk of the server, and a server that is starting or ending
-            Some("08" | "57" | "58") => StoreError::unwritten_io(reason),
+            Some("08" | "57" | "58") => StoreError::unwritten_io(&reason),
             _ => StoreError::Refused { reason },
         },
     }

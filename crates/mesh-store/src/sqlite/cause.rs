@@ -26,7 +26,7 @@ pub(super) fn cause(error: &rusqlite::Error) -> StoreError {
         | ErrorCode::CannotOpen
         | ErrorCode::ReadOnly
         | ErrorCode::PermissionDenied
-        | ErrorCode::OutOfMemory => StoreError::unwritten_io(reason),
+        | ErrorCode::OutOfMemory => StoreError::unwritten_io(&reason),
         _ => StoreError::Refused { reason },
     }
 }

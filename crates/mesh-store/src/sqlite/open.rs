@@ -90,7 +90,7 @@ fn unusable(path: &Path, error: &io::Error) -> StoreError {
         | io::ErrorKind::PermissionDenied
         | io::ErrorKind::ReadOnlyFilesystem
         | io::ErrorKind::InvalidInput => StoreError::Unusable { reason },
-        _ => StoreError::unwritten_io(reason),
+        _ => StoreError::unwritten_io(&reason),
     }
 }
 

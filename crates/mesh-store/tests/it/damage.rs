@@ -64,10 +64,7 @@ impl Original {
 
     async fn read(&self, store: &Store, what: &str) -> Seen {
         let whole = &self.journal.entries;
-        let page = match store.journal(&id("r"), 1, 100).await {
-            Ok(page) => page,
-            Err(_) => return Seen::Refused,
-        };
+        let Ok(page) = store.journal(&id("r"), 1, 100).await else { return Seen::Refused };
         assert!(whole.starts_with(&page.entries), "{what}: {page:?}");
         assert_eq!(page.entries.len() as u64 == page.last, page.damage.is_none(), "{what}: {page:?}");
         if let Ok(latest) = store.latest_checkpoint(&id("r")).await {

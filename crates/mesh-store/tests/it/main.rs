@@ -1,5 +1,7 @@
 //! The store as its users see it: one suite on both backends, and what a machine can do to it.
 
+#![cfg(test)]
+
 mod child;
 mod damage;
 mod disk;
