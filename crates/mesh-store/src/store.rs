@@ -39,7 +39,8 @@ impl Store {
     }
 
     /// Opens a store in a Postgres database (12 or newer), by `postgres://user:password@host/database`, in tables of its
-    /// own schema, which is made where there is none.
+    /// own schema, which is made where there is none. A server on another machine must prove by its certificate that it is
+    /// the one in the URL, unless that says otherwise (`sslmode=`).
     ///
     /// # Errors
     /// As for [`Store::open_sqlite`]; [`StoreError::Unusable`] also when the server runs without `fsync`.

@@ -1,9 +1,10 @@
 //! Opening the database: whether it can keep our promises, and bringing its tables up to date.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, PgConnection, Row};
 
 use super::PostgresOptions;
@@ -19,7 +20,7 @@ const LOCK: i64 = 0x6d65_7368;
 
 pub(super) async fn pool(url: &str, options: &PostgresOptions) -> Result<PgPool, StoreError> {
     check_schema(&options.schema)?;
-    let connect = PgConnectOptions::from_str(url).map_err(|error| cause(&error))?;
+    let connect = trusted(url)?;
     let limit = options.timeout_ms.to_string();
     let connect = connect.application_name("mesh-store").options([
         ("search_path", options.schema.as_str()),
@@ -38,6 +39,18 @@ pub(super) async fn pool(url: &str, options: &PostgresOptions) -> Result<PgPool,
     check_server(&mut connection).await?;
     migrate(&mut connection, &options.schema).await?;
     Ok(pool)
+}
+
+/// Another machine must prove that it is the one in the URL, unless the URL says otherwise (`sslmode=`). What is taken
+/// without a word would be a server that any machine on the way can play.
+fn trusted(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url).map_err(|error| cause(&error))?;
+    let host = options.get_host();
+    let is_loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    let is_here =
+        options.get_socket().is_some() || host.starts_with('/') || host == "localhost" || is_loopback;
+    let is_said = url.contains("sslmode=") || url.contains("ssl-mode=");
+    Ok(if is_here || is_said { options } else { options.ssl_mode(PgSslMode::VerifyFull) })
 }
 
 /// It becomes a part of statements, so it is looked at.
@@ -88,4 +101,30 @@ async fn migrate(connection: &mut PgConnection, schema: &str) -> Result<(), Stor
 async fn run(connection: &mut PgConnection, statement: String) -> Result<(), StoreError> {
     let done = sqlx::query(AssertSqlSafe(statement)).execute(connection).await;
     done.map(|_| ()).map_err(|error| cause(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_elsewhere_must_prove_who_it_is() {
+        let verifies = |url: &str| matches!(trusted(url).unwrap().get_ssl_mode(), PgSslMode::VerifyFull);
+        assert!(verifies("postgres://mesh@db.example.org/mesh"));
+        assert!(verifies("postgres://mesh@10.1.2.3:5433/mesh?application_name=x"));
+        for here in
+            ["postgres://m@localhost/m", "postgres://m@127.0.0.1/m", "postgres://m@localhost/m?host=/run/pg"]
+        {
+            assert!(!verifies(here), "{here}");
+        }
+        assert!(!verifies("postgres://mesh@db.example.org/mesh?sslmode=require"), "the URL says so");
+    }
+
+    #[test]
+    fn a_schema_s_name_cannot_be_anything_but_a_name() {
+        for bad in ["", "a b", "a;b", "a\"", "A", "1a", "pg_x", "a-b"] {
+            assert!(check_schema(bad).is_err(), "{bad:?}");
+        }
+        check_schema("mesh_2").unwrap();
+    }
 }
