@@ -7,6 +7,7 @@ mod damage;
 mod disk;
 mod kills;
 mod opening;
+mod outage;
 mod place;
 mod seed;
 mod server;
