@@ -167,8 +167,7 @@ fn run(run: Run, identities: &[Identity; 2]) -> Vec<(Duration, IpAddr, usize, bo
         }
     });
     sim.run().unwrap_or_else(|error| panic!("seed {}: {error:?}", run.seed));
-    let trace = trace.lock().clone();
-    trace
+    std::mem::take(&mut *trace.lock())
 }
 
 async fn endpoint(
