@@ -104,7 +104,12 @@ impl Session {
             Control::StreamGrant { correlation, granted } => self.on_stream_grant(correlation, granted),
             // It was acknowledged before it came here.
             Control::Ping => {}
-            Control::Sync(_) | Control::Published(_) | Control::Withdrawn(_) | Control::Leaving => {
+            Control::Sync(_)
+            | Control::Published(_)
+            | Control::Withdrawn(_)
+            | Control::NamesKnown(_)
+            | Control::NamesChanged(_)
+            | Control::Leaving => {
                 self.on_news(frame);
             }
         }

@@ -84,6 +84,7 @@ impl Session {
             unread: Default::default(),
             next_body: 1.into(),
             is_closed: false.into(),
+            is_bursting: false.into(),
             tasks: Tasks::new(shared.network.clone()),
             me: me.clone(),
         });

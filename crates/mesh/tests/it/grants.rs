@@ -10,7 +10,7 @@ use mesh::{
 use mesh_net::{DenyList, Expect, Identity, TransportConfig};
 use mesh_proto::{
     Boot, encode_frame,
-    frame::{Control, Hello, Preamble},
+    frame::{Control, Features, Hello, Preamble},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -241,7 +241,7 @@ impl Raw {
         let mut control = connection.open_uni(10).await.unwrap();
         control.write_chunk(bytes::Bytes::copy_from_slice(&Preamble::Control.encode())).await.unwrap();
         let mut raw = Self { connection, control, _endpoint: endpoint };
-        raw.say(&Control::Hello(Hello { boot: Boot(1), features: 0, listens: None })).await;
+        raw.say(&Control::Hello(Hello { boot: Boot(1), features: Features::NONE, listens: None })).await;
         raw
     }
 

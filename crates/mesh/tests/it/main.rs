@@ -5,4 +5,6 @@ mod cluster;
 mod delivery;
 mod directory;
 mod grants;
+mod hand_made;
 mod nodes;
+mod versions;
