@@ -42,7 +42,7 @@ impl Membership {
         }
         let delta = state.directory.publish(publication);
         self.tell_names(&state, &delta);
-        self.look_for_lost(&state);
+        self.look_for_lost_among(&state, names_of(&delta).iter());
         self.feed(state, |swim, now| swim.set_load(load, now));
     }
 
@@ -53,7 +53,7 @@ impl Membership {
             self.tell_names(&state, &delta);
         }
         state.everywhere.remove(name);
-        self.look_for_lost(&state);
+        self.look_for_lost_among(&state, [name.to_owned()].iter());
         self.feed(state, |swim, now| swim.set_load(load, now));
     }
 
@@ -112,12 +112,17 @@ impl Membership {
     pub(super) fn on_names_changed(&self, session: &Session, delta: Delta) {
         let peer = session.peer();
         let mut state = self.state.lock();
+        // Of a whole table, or of one in parts, this part tells not all.
+        let names = (delta.from > 0 && delta.part == 0 && delta.is_last).then(|| names_of(&delta));
         match state.directory.take(peer.id, peer.boot, delta) {
             Taken::Ask(known) => session.control(&Control::NamesKnown(known)),
             Taken::Applied => {}
             Taken::Begun | Taken::Old | Taken::Waits => return,
         }
-        self.look_for_lost(&state);
+        match names {
+            Some(names) => self.look_for_lost_among(&state, names.iter()),
+            None => self.look_for_lost(&state),
+        }
     }
 
     pub(super) fn on_published(&self, session: &Session, entries: Vec<Entry>) {
@@ -176,27 +181,42 @@ impl Membership {
     /// Tells which of this node's names lead elsewhere now, if they are others than before.
     pub(super) fn look_for_lost(&self, state: &State) {
         let lost = state.directory.lost(|node| self.takes_part(state, node));
-        let lost = lost.into_iter().filter(|(name, _)| !state.everywhere.contains(*name));
-        let lost: BTreeMap<String, String> =
-            lost.map(|(name, owner)| (name.to_owned(), self.name_of(state, owner))).collect();
+        let mut names: BTreeSet<String> = lost.into_iter().map(|(name, _)| name.to_owned()).collect();
+        names.extend(self.names.lost.borrow().keys().cloned());
+        self.look_for_lost_among(state, names.iter());
+    }
+
+    /// As [`Self::look_for_lost`], where only these names are others than before.
+    fn look_for_lost_among<'a>(&self, state: &State, names: impl Iterator<Item = &'a String>) {
+        let me = &self.me.name;
         self.names.lost.send_if_modified(|known| {
-            if *known == lost {
-                return false;
+            let mut is_news = false;
+            for name in names {
+                let owner = self.lost_to(state, name);
+                if known.get(name) == owner.as_ref() {
+                    continue;
+                }
+                is_news = true;
+                if let Some(owner) = owner {
+                    tracing::warn!(%name, %owner, loser = %me, "a name leads to the older of two owners");
+                    known.insert(name.clone(), owner);
+                } else {
+                    tracing::info!(%name, owner = %me, "a name is lost to no other node any more");
+                    known.remove(name);
+                }
             }
-            self.log_lost(known, &lost);
-            *known = lost;
-            true
+            is_news
         });
     }
 
-    fn log_lost(&self, before: &BTreeMap<String, String>, now: &BTreeMap<String, String>) {
-        let loser = &self.me.name;
-        for (name, owner) in now.iter().filter(|(name, owner)| before.get(*name) != Some(owner)) {
-            tracing::warn!(%name, %owner, %loser, "a name leads to the older of two owners");
+    /// The node to which a name of this node leads, if that is another one, and nobody means it so.
+    fn lost_to(&self, state: &State, name: &str) -> Option<String> {
+        if state.everywhere.contains(name) {
+            return None;
         }
-        for name in before.keys().filter(|name| !now.contains_key(*name)) {
-            tracing::info!(%name, owner = %loser, "a name is this node's again");
-        }
+        state.directory.publication(self.me.id, name)?;
+        let owner = state.directory.owner(name, |node| self.takes_part(state, node))?;
+        (owner != self.me.id).then(|| self.name_of(state, owner))
     }
 
     /// What is to be told of a locked state when it is free again.
@@ -214,6 +234,11 @@ impl Membership {
 /// Whether a peer node takes part by its connection alone.
 pub(super) fn is_guest(session: &Arc<Session>) -> bool {
     !session.peer().knows(Features::SWIM) && !session.is_closed()
+}
+
+fn names_of(delta: &Delta) -> Vec<String> {
+    let published = delta.published.iter().map(|publication| &publication.entry.name);
+    published.chain(&delta.withdrawn).cloned().collect()
 }
 
 /// Names of which no conflict is told.
