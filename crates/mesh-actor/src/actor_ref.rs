@@ -29,6 +29,16 @@ impl<A: Actor> ActorRef<A> {
         self.mailbox.inner().life.path()
     }
 
+    /// What its spec says that it can do, in the order in which it was said.
+    pub fn capabilities(&self) -> &[String] {
+        &self.mailbox.inner().life.listing().capabilities
+    }
+
+    /// Whether other nodes are meant to have an actor of its published name too.
+    pub fn is_on_every_node(&self) -> bool {
+        self.mailbox.inner().life.listing().is_on_every_node
+    }
+
     /// Its mailbox, for those who carry messages from elsewhere.
     pub fn mailbox(&self) -> &Mailbox<A> {
         &self.mailbox

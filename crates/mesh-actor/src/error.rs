@@ -153,6 +153,15 @@ pub enum AskError {
         /// What is missing.
         reason: String,
     },
+    /// A node on the way is of a version that lacks something which the message needs. Its operator's affair. Nothing ran;
+    /// do without, or speak to another node.
+    #[error("node {node} is of a version that lacks {lacks}")]
+    Version {
+        /// Name of the node.
+        node: String,
+        /// What it lacks.
+        lacks: String,
+    },
     /// Another node reported an error that has no variant here; it knows whose fault it is.
     #[error("{failure}")]
     Remote {
@@ -244,6 +253,7 @@ impl AskError {
             | Self::NameTaken { .. }
             | Self::BadName { .. }
             | Self::CannotSpawn { .. }
+            | Self::Version { .. }
             | Self::Cancelled { .. } => false,
         }
     }
@@ -268,6 +278,7 @@ impl AskError {
             Self::NameTaken { .. } => "NAME_TAKEN",
             Self::BadName { .. } => "BAD_NAME",
             Self::CannotSpawn { .. } => "CANNOT_SPAWN",
+            Self::Version { .. } => "VERSION",
             Self::Remote { failure } => &failure.code,
         }
     }
@@ -293,6 +304,7 @@ impl AskError {
             | Self::NameTaken { .. }
             | Self::BadName { .. }
             | Self::CannotSpawn { .. }
+            | Self::Version { .. }
             | Self::Cancelled { .. } => RetryHint::Never,
         }
     }

@@ -8,13 +8,14 @@ use tokio::sync::Notify;
 
 use crate::actor::ExitReason;
 use crate::info::ActorState;
-use crate::spec::Class;
+use crate::spec::{Class, Listing};
 use crate::supervisor::Supervision;
 
 pub(crate) struct Life {
     serial: u64,
     path: Arc<str>,
     class: Class,
+    listing: Listing,
     supervision: Supervision,
     stage: AtomicU8,
     restarts: AtomicU32,
@@ -32,11 +33,18 @@ pub(crate) enum Stage {
 }
 
 impl Life {
-    pub(crate) fn new(serial: u64, path: Arc<str>, class: Class, supervision: Supervision) -> Self {
+    pub(crate) fn new(
+        serial: u64,
+        path: Arc<str>,
+        class: Class,
+        listing: Listing,
+        supervision: Supervision,
+    ) -> Self {
         Self {
             serial,
             path,
             class,
+            listing,
             supervision,
             stage: AtomicU8::new(Stage::Starting as u8),
             restarts: AtomicU32::new(0),
@@ -60,6 +68,10 @@ impl Life {
 
     pub(crate) fn class(&self) -> Class {
         self.class
+    }
+
+    pub(crate) fn listing(&self) -> &Listing {
+        &self.listing
     }
 
     pub(crate) fn restarts(&self) -> u32 {

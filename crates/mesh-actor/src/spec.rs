@@ -48,6 +48,14 @@ pub struct ActorSpec {
     pub(crate) mailbox: MailboxConfig,
     pub(crate) class: Class,
     pub(crate) policy: Policy,
+    pub(crate) listing: Listing,
+}
+
+/// What others are to know of an actor.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) capabilities: Vec<String>,
+    pub(crate) is_on_every_node: bool,
 }
 
 /// How crashes are answered.
@@ -71,7 +79,13 @@ impl ActorSpec {
             backoff_first: Duration::from_millis(50),
             backoff_max: Duration::from_secs(5),
         };
-        Self { name: name.into(), mailbox: MailboxConfig::default(), class: Class::default(), policy }
+        Self {
+            name: name.into(),
+            mailbox: MailboxConfig::default(),
+            class: Class::default(),
+            policy,
+            listing: Listing::default(),
+        }
     }
 
     /// Its name: what errors and lists call it.
@@ -111,6 +125,21 @@ impl ActorSpec {
     #[must_use]
     pub fn class(mut self, class: Class) -> Self {
         self.class = class;
+        self
+    }
+
+    /// Something that it can do, such as `tool:fetch`: where it is published, it is found by this too. May be said several
+    /// times; whoever publishes the actor checks it, and takes at most 16.
+    #[must_use]
+    pub fn capability(mut self, capability: impl Into<String>) -> Self {
+        self.listing.capabilities.push(capability.into());
+        self
+    }
+
+    /// Other nodes are meant to have an actor of the same published name: nobody is told that there are two.
+    #[must_use]
+    pub fn on_every_node(mut self) -> Self {
+        self.listing.is_on_every_node = true;
         self
     }
 

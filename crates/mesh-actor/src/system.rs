@@ -154,9 +154,10 @@ impl System {
     }
 
     fn adopt<A: Actor>(&self, spec: ActorSpec, factory: Factory<A>) -> ActorRef<A> {
-        let ActorSpec { name, mailbox, class, policy } = spec;
+        let ActorSpec { name, mailbox, class, policy, listing } = spec;
         let serial = self.spawned.fetch_add(1, Ordering::Relaxed) + 1;
-        let life = Life::new(serial, name.as_str().into(), class, Supervision(self.supervisor.clone()));
+        let supervision = Supervision(self.supervisor.clone());
+        let life = Life::new(serial, name.as_str().into(), class, listing, supervision);
         let mailbox = Mailbox::new(life, mailbox);
         let charge: Arc<dyn Charge> = Arc::<crate::mailbox::Inner<A>>::clone(mailbox.inner());
         let (runtime, thread) = match self.place(class, &name) {

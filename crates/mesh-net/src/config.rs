@@ -6,19 +6,41 @@ use std::time::Duration;
 const KIB: u32 = 1024;
 const MIB: u32 = 1024 * KIB;
 
+/// Largest UDP payload of plain Ethernet over IPv4: what we accept even where we send less.
+pub(crate) const ETHERNET_PAYLOAD: u16 = 1472;
+/// Out-of-order bytes of a handshake that are kept in each packet space: several times a handshake of ours.
+pub(crate) const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
+/// Datagrams that wait, each way: beyond it the oldest are dropped.
+pub(crate) const DATAGRAM_BUFFER_BYTES: usize = 64 * 1024;
+/// Initial, handshake and application (RFC 9000 §12.3).
+const PACKET_SPACES: u64 = 3;
+/// Packets that one receive call may bring: 32 messages of the system with up to 64 packets each.
+const RECEIVE_PACKETS: u64 = 32 * 64;
+
 /// The limits and clocks of an endpoint and its connections.
 ///
 /// Every limit of the QUIC stack that could grow with a peer's wishes is set from here; none keeps its library
-/// default. Worst-case memory of one connection, at a peer that does its worst:
+/// default. What one connection may cost, at a peer that does its worst ([`connection_bytes_max`](Self::connection_bytes_max)):
 ///
-/// ```text
-/// receive = min(connection_window, uni_streams_max * stream_window) + 64 KiB of datagrams
-/// send    = send_window + 64 KiB of datagrams
-/// ```
+/// | what | bytes at most | LAN |
+/// |---|---|---|
+/// | received on streams and not read | min(`connection_window`, `uni_streams_max` × `stream_window`) | 16 MiB |
+/// | received in datagrams and not read | 64 KiB | 64 KiB |
+/// | received of the handshake, out of order | 16 KiB in each of 3 packet spaces | 48 KiB |
+/// | sent on streams and not acknowledged | `send_window` | 8 MiB |
+/// | waiting to be sent in datagrams | 64 KiB | 64 KiB |
+/// | both ways on streams that the peer opened in both directions | none: 0 are permitted | 0 |
 ///
-/// which is 16 MiB + 8 MiB with [`lan`](Self::lan). An endpoint adds `2 * socket_buffer_bytes` in the kernel, about
-/// `2048 * mtu_max` (3 MiB) of receive buffer, and `max_incoming * incoming_buffer_bytes` (16 MiB) for those
-/// that knock and were not let in yet.
+/// And what an endpoint costs beside its connections ([`endpoint_bytes_max`](Self::endpoint_bytes_max)):
+///
+/// | what | bytes at most | LAN |
+/// |---|---|---|
+/// | the socket's buffers, in the kernel | 2 × `socket_buffer_bytes` | 8 MiB |
+/// | the buffer of one receive call | 2,048 × max(`mtu_max`, 1,472) | 2.9 MiB |
+/// | first packets of callers who were not looked at | `max_incoming` × `incoming_buffer_bytes` | 16 MiB |
+///
+/// A process that reads what it receives, as this product's does, holds a small part of it: what may wait above the streams has bounds of
+/// its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TransportConfig {
     /// Silence after which a connection is given up as [`TimedOut`](crate::CloseReason::TimedOut).
@@ -143,6 +165,22 @@ impl TransportConfig {
         }
     }
 
+    /// Most bytes that one connection may hold, at a peer that does its worst: the first table above.
+    pub fn connection_bytes_max(&self) -> u64 {
+        let on_streams = u64::from(self.uni_streams_max) * u64::from(self.stream_window);
+        let received = on_streams.min(self.connection_window.into()) + DATAGRAM_BUFFER_BYTES as u64;
+        let handshake = PACKET_SPACES * HANDSHAKE_BYTES_MAX as u64;
+        received + handshake + u64::from(self.send_window) + DATAGRAM_BUFFER_BYTES as u64
+    }
+
+    /// Most bytes that an endpoint may hold beside its connections, its socket's buffers in the kernel included: the second
+    /// table above.
+    pub fn endpoint_bytes_max(&self) -> u64 {
+        let socket = 2 * u64::from(self.socket_buffer_bytes);
+        let receive = RECEIVE_PACKETS * u64::from(self.mtu_max.max(ETHERNET_PAYLOAD));
+        socket + receive + u64::from(self.max_incoming) * u64::from(self.incoming_buffer_bytes)
+    }
+
     /// Checks every field against its documented range.
     ///
     /// # Errors
@@ -229,6 +267,15 @@ mod tests {
     fn both_profiles_are_valid() {
         assert_eq!(TransportConfig::lan().validate(), Ok(()));
         assert_eq!(TransportConfig::wan().validate(), Ok(()));
+    }
+
+    #[test]
+    fn the_worst_case_is_what_the_tables_say() {
+        let lan = TransportConfig::lan();
+        assert_eq!(lan.connection_bytes_max(), u64::from(24 * MIB + (64 + 48 + 64) * KIB));
+        assert_eq!(lan.endpoint_bytes_max(), u64::from(24 * MIB) + 2048 * 1472);
+        let few = TransportConfig { uni_streams_max: 2, ..lan };
+        assert_eq!(few.connection_bytes_max(), u64::from(8 * MIB + (512 + 64 + 48 + 64) * KIB));
     }
 
     #[test]

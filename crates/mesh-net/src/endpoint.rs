@@ -252,7 +252,17 @@ pub enum ConnectError {
         /// The verdict, by whoever gave it.
         reason: String,
     },
-    /// The peer speaks no version of our protocol. Upgrade one of the two, or dial elsewhere.
+    /// The two sides speak no version in common. Upgrade one of the two.
+    #[error("VERSION: this node speaks {ours}, and {addr} speaks {theirs}")]
+    Version {
+        /// The peer's address.
+        addr: SocketAddr,
+        /// The versions that this side speaks, the highest first.
+        ours: String,
+        /// Those that the peer speaks, as it says.
+        theirs: String,
+    },
+    /// The peer speaks no protocol of ours at all. Dial elsewhere, or upgrade it.
     #[error("{addr} does not speak this protocol: {reason}")]
     Protocol {
         /// The peer's address.

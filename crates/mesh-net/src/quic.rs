@@ -6,6 +6,7 @@ pub(crate) mod endpoint;
 mod enrolling;
 mod failure;
 pub(crate) mod joining;
+mod protocol;
 mod settings;
 pub(crate) mod tls;
 

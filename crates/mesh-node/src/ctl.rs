@@ -110,6 +110,9 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
     match &args.command {
         Command::Nodes => listing::nodes(mesh, output).await,
         Command::Ps { on } => listing::actors(mesh, on.as_deref(), output).await,
+        Command::Names { capability, kind } => {
+            listing::names(mesh, capability.as_deref(), kind.as_deref(), output).await
+        }
         Command::Ask(args) => message::ask(mesh, args, output).await,
         Command::Tell(args) => message::tell(mesh, args, output).await,
         Command::Stream(args) => message::stream(mesh, args, output).await,

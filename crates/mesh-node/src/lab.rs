@@ -189,7 +189,8 @@ impl WireActor for CountActor {
 pub(crate) fn publish(mesh: &Mesh) -> Result<(), PublishError> {
     let node: Arc<str> = mesh.node_name();
     let name = Arc::clone(&node);
-    spawn(mesh, "echo", ActorSpec::new("echo"), move || EchoActor { node: Arc::clone(&name) })?;
+    let echo = ActorSpec::new("echo").capability("lab:echo");
+    spawn(mesh, "echo", echo, move || EchoActor { node: Arc::clone(&name) })?;
     // The bound that is meant to be met is that of messages: 64 with 16 KiB of luggage fit.
     let slow = ActorSpec::new("slow").mailbox(64).mailbox_bytes(2 << 20);
     spawn(mesh, "slow", slow, || SlowActor { done: 0 })?;
@@ -205,7 +206,8 @@ fn spawn<A: WireActor>(
     spec: ActorSpec,
     make: impl Fn() -> A + Send + Sync + 'static,
 ) -> Result<(), PublishError> {
-    mesh.publish(name, &mesh.spawn(spec, make))
+    // Each node has its own: the full path is meant.
+    mesh.publish(name, &mesh.spawn(spec.on_every_node(), make))
 }
 
 #[cfg(test)]

@@ -37,6 +37,14 @@ pub enum DecodeError {
         /// What the decoder said.
         reason: String,
     },
+    /// The bytes say that they are a variant that this version does not know.
+    #[error("{found} is no {what} that this version knows")]
+    Unknown {
+        /// The type that was expected.
+        what: &'static str,
+        /// The variant's number.
+        found: u32,
+    },
     /// The value ended before the bytes did.
     #[error("{extra} bytes follow a complete {what}")]
     Trailing {
@@ -141,6 +149,11 @@ impl DecodeError {
 
 #[cold]
 fn malformed<T>(error: &bincode::error::DecodeError) -> DecodeError {
+    if let bincode::error::DecodeError::UnexpectedVariant { type_name, found, .. } = error
+        && *type_name == name_of::<T>()
+    {
+        return DecodeError::Unknown { what: name_of::<T>(), found: *found };
+    }
     DecodeError::malformed::<T>(&error.to_string())
 }
 

@@ -10,10 +10,12 @@
 //! Every stream opens with a [`Preamble`]; every frame is `u32 length (little endian) | header | payload`.
 
 mod control;
+mod features;
 mod message;
 mod varint;
 
 pub use control::{ChannelKind, Control, Hello, Overflow};
+pub use features::Features;
 pub use message::{Body, Content, MessageHeader, Outcome, ReplyHeader};
 
 /// Version of the frames on every stream. A peer that speaks another is refused at the hello.

@@ -12,7 +12,7 @@ pub struct NodeId(pub u128);
 
 /// One run of a node's process. A restart, however fast, is another boot, and the death of every actor id before it.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
 )]
 pub struct Boot(pub u64);
 

@@ -31,7 +31,10 @@ pub use codec::{
     DECODE_BYTES_MAX, DecodeError, EncodeError, decode_frame, decode_payload, encode_frame, encode_payload,
     encode_payload_to_vec,
 };
-pub use directory::{Directory, Entry};
+pub use directory::{
+    Answer, CAPABILITIES_MAX, Delta, Digest, Directory, Entry, Known, NAMES_MAX, Need, Publication, Taken,
+    check_capability,
+};
 pub use enroll::{ENROLL_BYTES_MAX, EnrollReply, EnrollRequest};
 pub use failure::{Failure, Json, Retry};
 pub use grant::{ActorPattern, GRANT_TEXT_BYTES_MAX, GRANTS_MAX, Grant, GrantSet, InvalidGrant, Verb};

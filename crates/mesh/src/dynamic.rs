@@ -214,6 +214,7 @@ async fn send(
     let (content, payload) = request.payload;
     match mesh.shared().place_soon(request.path).await? {
         Place::There(session) => {
+            session.may_send(content)?;
             let channel = session.channel(request.path);
             let unreachable = || session.unreachable(false);
             let streams = request.streams || request.is_tell;

@@ -52,6 +52,7 @@ fn details_of(error: &AskError) -> Json {
         AskError::Denied { path, reason } | AskError::CannotSpawn { path, reason } => {
             json!({ "path": path, "reason": reason })
         }
+        AskError::Version { node, lacks } => json!({ "node": node, "lacks": lacks }),
         _ => Value::Null,
     };
     Json::of(&details)
@@ -97,6 +98,7 @@ pub(crate) fn error_of(failure: Failure) -> AskError {
             "NAME_TAKEN" => AskError::NameTaken { path: text("path")? },
             "BAD_NAME" => AskError::BadName { name: text("name")?, reason: text("reason")? },
             "CANNOT_SPAWN" => AskError::CannotSpawn { path: text("path")?, reason: text("reason")? },
+            "VERSION" => AskError::Version { node: text("node")?, lacks: text("lacks")? },
             _ => return None,
         };
         Some(error)

@@ -26,6 +26,7 @@ mod inlet;
 mod membership;
 mod mesh;
 mod monitor;
+mod names;
 mod node;
 mod node_actor;
 mod pending;
@@ -46,13 +47,15 @@ pub use client::{Client, ClientConfig, ClientError};
 pub use config::{LABELS_BYTES_MAX, LABELS_MAX, NodeConfig};
 pub use dedup::MessageId;
 pub use dynamic::{JsonItem, JsonStream};
-pub use membership::JoinFailure;
+pub use membership::{JoinFailure, Listing, NamesTold};
 pub use mesh::{MemberInfo, Mesh, PublishError};
 pub use monitor::{Down, DownReason, Monitor};
+pub use names::NameConflicts;
 pub use node::{Node, NodeBuilder, StartNodeError};
 pub use node_actor::{
-    ActorRow, Actors, Drain, Draining, KindTable, ListActors, ListKinds, ListMembers, ListNames,
-    ListSubscribers, MailboxRow, MemberRow, Members, Names, Spawn, Spawned, Stop, SubscriberRow, Subscribers,
+    ActorRow, Actors, DescribeActors, Description, Descriptions, Drain, Draining, KindTable, ListActors,
+    ListKinds, ListMembers, ListNames, ListPublished, ListSubscribers, MailboxRow, MemberRow, Members, Names,
+    Published as PublishedNames, PublishedRow, Spawn, Spawned, Stop, SubscriberRow, Subscribers,
 };
 pub use registry::{SpawnContext, Spawnable};
 pub use reliable::Reliable;

@@ -2,14 +2,14 @@
 //!
 //! SWIM decides who is a member, and how it is ([`mesh_proto::membership`]); this module is its driver. It carries its
 //! datagrams and its push/pull over the peers' own connections, dials whom it asks for, and keeps of two connections to
-//! one node the same at both ends. Published names are told by their owner to every peer, and count while their owner takes part.
+//! one node the same at both ends. Published names are told by their owner to every peer ([`mesh_proto::Directory`]), and count while their owner takes part.
 
 use crate::{config::NodeConfig, monitor::DownReason, session::Session, shared::Me};
 use futures::future::join_all;
 use mesh_actor::AskError;
 use mesh_net::{CloseCode, Endpoint, Role};
 use mesh_proto::{
-    Boot, Directory, Entry, MemberState, NodeId, Topics,
+    Boot, Directory, MemberState, NodeId, Topics,
     frame::Control,
     membership::{Load, Member, Membership as Swim, MembershipError, Own, Profile},
 };
@@ -23,12 +23,15 @@ use tokio::{sync::Notify, time::Instant};
 
 mod dial;
 mod drive;
+mod names;
 mod news;
 mod topics;
 
 pub use dial::JoinFailure;
 pub(crate) use dial::{accept, join};
 pub(crate) use drive::drive;
+use names::{Everywhere, Names, is_guest};
+pub use names::{Listing, NamesTold};
 
 /// Why the connections of a node that leaves end.
 const LEAVES: &str = "the node leaves";
@@ -42,6 +45,7 @@ pub(crate) struct Membership {
     addr: Arc<str>,
     started: Instant,
     state: Mutex<State>,
+    pub(crate) names: Names,
     /// Rung when something may be due earlier, or somebody is to be dialled.
     due: Notify,
     /// Rung when members are others than before, or were connected.
@@ -52,6 +56,7 @@ struct State {
     swim: Swim,
     directory: Directory,
     topics: Topics,
+    everywhere: Everywhere,
     nodes: BTreeMap<NodeId, Arc<Session>>,
     clients: Vec<Arc<Session>>,
     /// Whom SWIM wants dialled.
@@ -83,7 +88,8 @@ impl Membership {
         let seed = u64::try_from(me.id.0 & u128::from(u64::MAX)).unwrap_or(0) ^ me.boot.0;
         let state = State {
             swim: Swim::new(settings, own, seed, Duration::ZERO)?,
-            directory: Directory::default(),
+            directory: Directory::new(me.id, me.boot),
+            everywhere: Everywhere::new(),
             topics: Topics::default(),
             nodes: BTreeMap::new(),
             clients: Vec::new(),
@@ -98,6 +104,7 @@ impl Membership {
             addr,
             started: Instant::now(),
             state: Mutex::new(state),
+            names: Names::default(),
             due: Notify::new(),
             told: Notify::new(),
         })
@@ -118,37 +125,9 @@ impl Membership {
             info.name = state.name_of(member.node());
             Some(info)
         }));
+        members.extend(state.nodes.values().filter(|session| is_guest(session)).map(guest));
         members.sort_by(|one, other| one.name.cmp(&other.name));
         members
-    }
-
-    /// Every published name with its owner's name.
-    pub(crate) fn names(&self) -> Vec<(String, String)> {
-        let state = self.state.lock();
-        let names = state.directory.names(|node| self.takes_part(&state, node));
-        names.map(|(name, node)| (name.to_owned(), self.name_of(&state, node))).collect()
-    }
-
-    /// The node that owns a published name.
-    pub(crate) fn owner(&self, name: &str) -> Option<NodeId> {
-        let state = self.state.lock();
-        state.directory.owner(name, |node| self.takes_part(&state, node))
-    }
-
-    /// The names of all nodes that have published `name`, its owner first.
-    pub(crate) fn owners(&self, name: &str) -> Vec<String> {
-        let state = self.state.lock();
-        let owners = state.directory.owners(name, |node| self.takes_part(&state, node));
-        owners.into_iter().map(|node| self.name_of(&state, node)).collect()
-    }
-
-    /// Whether the names of a node count.
-    fn takes_part(&self, state: &State, node: NodeId) -> bool {
-        node == self.me.id || state.swim.member(node).is_some_and(Member::is_active)
-    }
-
-    fn name_of(&self, state: &State, node: NodeId) -> String {
-        if node == self.me.id { self.me.name.to_string() } else { state.name_of(node) }
     }
 
     /// Whether the member of this name is taken for alive.
@@ -190,8 +169,15 @@ impl Membership {
             let told = self.told.notified();
             tokio::pin!(told);
             told.as_mut().enable();
-            let row = self.state.lock().swim.member(id).map(|member| (member.boot(), member.state()));
+            let (row, is_there) = {
+                let state = self.state.lock();
+                let is_connected = state.session(id).is_some_and(|session| session.peer().boot == boot);
+                let row = state.swim.member(id).map(|member| (member.boot(), member.state()));
+                (row, is_connected || id == self.me.id)
+            };
             match row {
+                // Who knows no SWIM is there as long as its connection.
+                None if !is_there => return DownReason::NodeDown,
                 Some((known, MemberState::Left)) if known == boot => return DownReason::NodeLeft,
                 Some((known, state)) if known > boot || (known == boot && state == MemberState::Down) => {
                     return DownReason::NodeDown;
@@ -199,23 +185,6 @@ impl Membership {
                 _ => told.await,
             }
         }
-    }
-
-    /// Publishes a name of this node, here and to every peer.
-    pub(crate) fn publish(&self, entry: Entry, load: Load) {
-        let mut state = self.state.lock();
-        state.directory.publish(self.me.id, self.me.boot, entry.clone());
-        state.tell_nodes(&Control::Published(vec![entry]));
-        self.feed(state, |swim, now| swim.set_load(load, now));
-    }
-
-    /// Withdraws a name of this node.
-    pub(crate) fn withdraw(&self, name: &str, load: Load) {
-        let mut state = self.state.lock();
-        if state.directory.withdraw(self.me.id, name) {
-            state.tell_nodes(&Control::Withdrawn(vec![name.to_owned()]));
-        }
-        self.feed(state, |swim, now| swim.set_load(load, now));
     }
 
     /// Tells every peer that this node goes, so that nobody looks for it.
@@ -256,12 +225,9 @@ impl Membership {
     fn feed<R>(&self, mut state: MutexGuard<'_, State>, event: impl FnOnce(&mut Swim, Duration) -> R) -> R {
         let result = event(&mut state.swim, self.started.elapsed());
         let is_news = state.perform();
-        drop(state);
+        self.release(state, is_news);
         // What is due may be another by now.
         self.due.notify_one();
-        if is_news {
-            self.told.notify_waiters();
-        }
         result
     }
 }
@@ -296,6 +262,13 @@ fn info(id: NodeId, profile: &Profile, addr: &str, state: MemberState) -> crate:
         labels: profile.labels.iter().cloned().collect(),
         actors: profile.load.actors,
     }
+}
+
+/// The row of a peer that knows no SWIM: it is alive as long as it is connected.
+fn guest(session: &Arc<Session>) -> crate::mesh::MemberInfo {
+    let peer = session.peer();
+    let profile = Profile { name: peer.name.to_string(), ..Profile::default() };
+    info(peer.id, &profile, &peer.listens, MemberState::Alive)
 }
 
 fn unreachable(node: &str) -> AskError {

@@ -3,6 +3,7 @@
 use crate::{
     dynamic::{self, JsonStream},
     monitor::Monitor,
+    names,
     port::{Local, LocalPort},
     reliable::Reliable,
     remote::Remote,
@@ -11,14 +12,9 @@ use crate::{
     wire::{KindError, WireActor, WireMessage},
 };
 use mesh_actor::{Actor, ActorRef, ActorSpec, AskError, Open, Recipient, StartError, Streaming};
-use mesh_proto::{ActorPath, Entry, Failure, InvalidPath};
+use mesh_proto::{ActorPath, Failure, InvalidPath};
 use serde::{Serialize, de::DeserializeOwned};
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 /// A handle on the mesh. Cheap to clone.
 #[derive(Clone)]
@@ -71,6 +67,22 @@ pub enum PublishError {
     Taken {
         /// The name.
         name: String,
+    },
+    /// One of the actor's capabilities breaks the rules: 1 to 64 bytes of `a-z A-Z 0-9 . _ - / :`.
+    #[error("{capability:?} is no capability: {reason}")]
+    Capability {
+        /// The capability.
+        capability: String,
+        /// The rule.
+        reason: &'static str,
+    },
+    /// There are too many of something.
+    #[error("there are at most {max} {what}")]
+    TooMany {
+        /// Of what.
+        what: &'static str,
+        /// How many there may be.
+        max: usize,
     },
     /// One of the actor's kinds breaks the rules of the wire.
     #[error(transparent)]
@@ -232,7 +244,8 @@ impl Mesh {
     }
 
     /// Makes an actor of this node reachable as `node/name` from everywhere, and as `name` unless an older actor
-    /// has it. It is withdrawn when the actor ends.
+    /// has it ([`Mesh::name_conflicts`]); and to be found by what its spec says that it can do ([`Mesh::list`]), and by the
+    /// kinds that it takes ([`Mesh::list_kind`]). It is withdrawn when the actor ends.
     ///
     /// # Errors
     /// [`PublishError`]; nothing has changed then.
@@ -241,19 +254,18 @@ impl Mesh {
             .map_err(|reason| PublishError::Name { name: name.to_owned(), reason })?;
         let port = LocalPort::new(self.shared.actor_id(actor.serial()), actor.clone())?;
         let port: Arc<dyn Local> = port;
+        let publication = names::publication(name, actor, &*port)?;
         self.shared.withdraw_ended(name);
         {
             let mut ports = self.shared.ports.write();
             if ports.contains_key(name) {
                 return Err(PublishError::Taken { name: name.to_owned() });
             }
+            names::has_room(&ports)?;
             ports.insert(name.to_owned(), Arc::clone(&port));
         }
-        let since_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis());
-        let since_ms = u64::try_from(since_ms).unwrap_or(u64::MAX);
         if let Some(membership) = self.shared.membership() {
-            let entry = Entry { name: name.to_owned(), serial: actor.serial(), since_ms };
-            membership.publish(entry, self.shared.load());
+            membership.publish(publication, actor.is_on_every_node(), self.shared.load());
         }
         let (shared, name) = (Arc::clone(&self.shared), name.to_owned());
         self.shared.reclaimer.watch(&port);
@@ -302,22 +314,6 @@ impl Mesh {
     pub fn members(&self) -> Vec<MemberInfo> {
         let Some(membership) = self.shared.membership() else { return Vec::new() };
         membership.members()
-    }
-
-    /// Every actor that is published as `name`, as `node/name`: first the one to which the bare name leads now, then the others, by
-    /// the age of their publication. Empty for a client, which asks a node.
-    ///
-    /// This is what this node was told: a hint, since only the actor's own node knows ([`AskError::NoSuchActor`]).
-    #[must_use]
-    pub fn resolve_all(&self, name: &str) -> Vec<String> {
-        let owners = self.shared.membership().map(|membership| membership.owners(name)).unwrap_or_default();
-        owners.into_iter().map(|node| format!("{node}/{name}")).collect()
-    }
-
-    /// The actor to which `name` leads now, as `node/name`: the first of [`Mesh::resolve_all`].
-    #[must_use]
-    pub fn resolve(&self, name: &str) -> Option<String> {
-        self.resolve_all(name).into_iter().next()
     }
 
     fn node_actor<M: WireMessage>(&self, node: &str) -> Result<Recipient<M>, AskError> {

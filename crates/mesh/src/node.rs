@@ -275,7 +275,7 @@ impl NodeBuilder {
         shared.followers.serve(&shared);
         let mesh = Mesh::of_node(Arc::clone(&shared));
         let node = Node { mesh: mesh.clone() };
-        let spec = ActorSpec::new(node_actor::NAME).class(Class::Trusted);
+        let spec = ActorSpec::new(node_actor::NAME).class(Class::Trusted).on_every_node();
         let actor = mesh.spawn(spec, {
             let mesh = mesh.clone();
             move || NodeActor { mesh: mesh.clone() }

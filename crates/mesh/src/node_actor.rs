@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 mod drain;
+mod published;
 mod subscribers;
 
 pub use drain::{Drain, Draining};
+pub use published::{DescribeActors, Description, Descriptions, ListPublished, Published, PublishedRow};
 pub use subscribers::{ListSubscribers, SubscriberRow, Subscribers};
 
 /// The name of every node's own actor.
@@ -33,6 +35,8 @@ impl WireActor for NodeActor {
             .message::<ListMembers>()
             .message::<ListActors>()
             .message::<ListNames>()
+            .message::<ListPublished>()
+            .message::<DescribeActors>()
             .message::<ListKinds>()
             .message::<Spawn>()
             .message::<Stop>()
@@ -138,6 +142,12 @@ impl WireMessage for ListActors {
 
 impl Handler<ListActors> for NodeActor {
     async fn handle(&mut self, _: ListActors, _: &mut Context<Self>) -> Actors {
+        Actors { actors: self.rows() }
+    }
+}
+
+impl NodeActor {
+    fn rows(&self) -> Vec<ActorRow> {
         let shared = self.mesh.shared();
         let infos: BTreeMap<u64, _> =
             shared.system.list().into_iter().map(|info| (info.serial, info)).collect();
@@ -152,7 +162,7 @@ impl Handler<ListActors> for NodeActor {
                 restarts: info.restarts,
             })
         };
-        Actors { actors: ports.iter().filter_map(row).collect() }
+        ports.iter().filter_map(row).collect()
     }
 }
 

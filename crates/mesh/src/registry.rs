@@ -166,6 +166,9 @@ fn unpublished(path: String, error: PublishError) -> AskError {
     match error {
         PublishError::Taken { .. } => AskError::NameTaken { path },
         PublishError::Name { name, reason } => AskError::BadName { name, reason: reason.to_owned() },
+        error @ (PublishError::Capability { .. } | PublishError::TooMany { .. }) => {
+            unspawnable(&path, &error.to_string())
+        }
         PublishError::Kind(error) => unspawnable(&path, &error.to_string()),
     }
 }

@@ -6,6 +6,18 @@
 //!      control outbox ═► control reader                             channels, credit, members, names
 //! ```
 //!
+//! What one connection may hold here, above its transport ([`mesh_net::TransportConfig`]):
+//!
+//! | what | bytes at most |
+//! |---|---|
+//! | messages that wait for their lane | 8 × 128 KiB, and one message each |
+//! | replies that wait for their stream | 1 MiB, then the peer's lanes are read no further |
+//! | large replies that the peer does not read | 64 MiB, then they fail |
+//! | control frames that wait | 8 MiB, then the peer is cut off |
+//! | messages that have come | what was lent of the actors' mailboxes |
+//! | channels that the peer has opened | 65,536 × about 500 |
+//! | bodies whose header or stream has not come | 65,536 × about 100 |
+//!
 //! When the connection ends everything that hangs on it ends too: asks in flight fail as `UNREACHABLE` (they
 //! may have run), channels close, room that was set aside for the peer is free again.
 
@@ -20,10 +32,10 @@ use crate::{
 };
 use bytes::Bytes;
 use mesh_actor::AskError;
-use mesh_net::{CloseCode, CloseReason, Connection, Credential, Outbox, Role};
+use mesh_net::{CloseCode, CloseReason, Connection, Credential, Outbox};
 use mesh_proto::{
-    Boot, EncodeError, Failure, NodeId, encode_frame,
-    frame::{Body, Control, INLINE_BYTES_MAX, LANES, MESSAGE_BYTES_MAX, ReplyHeader},
+    EncodeError, Failure, encode_frame,
+    frame::{Body, Control, Features, INLINE_BYTES_MAX, LANES, MESSAGE_BYTES_MAX, ReplyHeader},
 };
 use parking_lot::Mutex;
 use std::{
@@ -37,11 +49,13 @@ use std::{
 };
 
 mod body;
+mod burst;
 mod control;
 mod guest;
 mod hello;
 mod lane;
 mod loss;
+mod peer;
 mod reply;
 mod retire;
 mod streams;
@@ -49,6 +63,7 @@ mod unread;
 mod withdrawn;
 
 pub use hello::HelloError;
+pub(crate) use peer::Peer;
 use withdrawn::Withdrawn;
 
 /// Bytes that wait in front of a lane before its senders wait: 128 KiB.
@@ -60,19 +75,6 @@ const REPLY_OUTBOX_BYTES: usize = 1024 * 1024;
 
 /// Bytes of control frames that may wait. They are few and small: what does not fit is a peer that reads nothing.
 const CONTROL_OUTBOX_BYTES: usize = 8 * 1024 * 1024;
-
-/// Who is at the other end.
-#[derive(Debug, Clone)]
-pub(crate) struct Peer {
-    pub(crate) id: NodeId,
-    pub(crate) name: Arc<str>,
-    pub(crate) role: Role,
-    pub(crate) boot: Boot,
-    /// What it can do, one bit each.
-    pub(crate) features: u64,
-    /// Where it accepts connections; empty for a client.
-    pub(crate) listens: Arc<str>,
-}
 
 /// One connection with its streams.
 pub(crate) struct Session {
@@ -93,6 +95,8 @@ pub(crate) struct Session {
     next_body: AtomicU64,
     retirement: retire::Retirement,
     is_closed: AtomicBool,
+    /// Whether many control frames are being sent.
+    is_bursting: AtomicBool,
     tasks: Tasks,
     me: Weak<Self>,
 }
@@ -163,8 +167,12 @@ impl Session {
         &self.lanes[usize::from(lane)]
     }
 
-    /// Sends a control frame. They are bounded by what they are about: a peer that lets them pile up is cut off.
+    /// Sends a control frame, if the peer knows it. They are bounded by what they are about: a peer that lets them pile up is
+    /// cut off.
     pub(crate) fn control(&self, frame: &Control) {
+        if !self.peer.knows(frame.needs()) {
+            return tracing::debug!(peer = %self.peer.name, ?frame, "peer does not know this frame");
+        }
         let waiting = self.control.push_always(|buffer| {
             write_frame(buffer, |buffer| encode_frame(frame, buffer));
             buffer.len()
@@ -174,9 +182,11 @@ impl Session {
         }
     }
 
-    /// Sends a datagram, which may be lost.
+    /// Sends a datagram of membership, which may be lost.
     pub(crate) fn datagram(&self, bytes: Bytes) {
-        self.connection.send_datagram(bytes);
+        if self.peer.knows(Features::SWIM) {
+            self.connection.send_datagram(bytes);
+        }
     }
 
     /// Starts a task that ends with this session.

@@ -6,7 +6,10 @@ use crate::{
     shared::{Role, Shared},
 };
 use mesh_net::{DenyList, Endpoint, Identity, IdentityError, Issuer, Registrar};
-use mesh_proto::{EnrollReply, EnrollRequest, NodeId, frame::Control};
+use mesh_proto::{
+    EnrollReply, EnrollRequest, NodeId,
+    frame::{Control, Features},
+};
 use parking_lot::Mutex;
 use std::{
     collections::HashMap,
@@ -66,10 +69,9 @@ impl Trust {
         Self { issuer, ..Self::default() }
     }
 
-    /// What the hello says of it.
-    pub(crate) fn features(&self) -> u64 {
-        let always = Control::OPENS_FOR_CLIENTS | Control::RETIRES | Control::TOPICS;
-        if self.issuer.is_some() { always | Control::ISSUES } else { always }
+    /// What this process knows beyond the base, as its hello says.
+    pub(crate) fn features(&self) -> Features {
+        if self.issuer.is_some() { Features::ALL | Features::ISSUES } else { Features::ALL }
     }
 
     /// Counts a message or a channel that was denied.
@@ -119,7 +121,7 @@ impl Shared {
     /// Connected nodes that hold the authority's key.
     fn issuers(&self) -> Vec<Arc<Session>> {
         let sessions = self.membership().map(|membership| membership.node_sessions()).unwrap_or_default();
-        sessions.into_iter().filter(|session| session.peer().features & Control::ISSUES != 0).collect()
+        sessions.into_iter().filter(|session| session.peer().knows(Features::ISSUES)).collect()
     }
 
     async fn renew(&self, identity: &Identity) -> Result<Identity, RenewError> {

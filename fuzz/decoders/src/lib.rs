@@ -12,7 +12,7 @@ mod state;
 pub use frames::{control, failure, frame_reader, message_header, preamble, reply_header};
 pub use names::{certificate, path};
 pub use payloads::{json, payload};
-pub use state::{directory, membership};
+pub use state::{deltas, directory, membership};
 
 /// Takes any bytes, and panics if a promise is broken.
 pub type Target = fn(&[u8]);
@@ -21,6 +21,7 @@ pub type Target = fn(&[u8]);
 pub const TARGETS: &[(&str, Target)] = &[
     ("certificate", certificate),
     ("control", control),
+    ("deltas", deltas),
     ("directory", directory),
     ("failure", failure),
     ("frame_reader", frame_reader),

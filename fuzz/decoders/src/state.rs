@@ -1,5 +1,5 @@
 use mesh_proto::{
-    Boot, Directory, Entry, NodeId, decode_frame,
+    Boot, Delta, Directory, Entry, NodeId, Taken, check_name, decode_frame,
     membership::{Membership, MembershipConfig, Own, Peer, Profile, Sync},
 };
 use std::time::Duration;
@@ -11,21 +11,45 @@ use std::time::Duration;
 pub fn directory(bytes: &[u8]) {
     let Ok((one, two)) = decode_frame::<(Vec<Entry>, Vec<Entry>)>(bytes) else { return };
     let nodes = [(NodeId(1), &one), (NodeId(2), &two)];
-    let (mut there, mut back) = (Directory::default(), Directory::default());
+    let own = || Directory::new(NodeId(3), Boot(1));
+    let (mut there, mut back) = (own(), own());
     for (node, entries) in nodes {
-        entries.iter().for_each(|entry| there.publish(node, Boot(1), entry.clone()));
+        entries.iter().for_each(|entry| there.note(node, Boot(1), entry.clone()));
     }
     for (node, entries) in nodes.into_iter().rev() {
-        entries.iter().for_each(|entry| back.publish(node, Boot(1), entry.clone()));
+        entries.iter().for_each(|entry| back.note(node, Boot(1), entry.clone()));
     }
     let all = |_: NodeId| true;
     assert!(there.names(all).eq(back.names(all)), "{one:?} {two:?}");
     there.forget(NodeId(1), Boot(1));
     assert!(there.names(all).all(|(_, owner)| owner == NodeId(2)));
     for entry in &two {
-        there.withdraw(NodeId(2), &entry.name);
+        there.strike(NodeId(2), &entry.name);
     }
     assert_eq!(there.names(all).count(), 0);
+}
+
+/// What a peer tells of its names, delta by delta.
+///
+/// # Panics
+/// When a name is found that is none, a delta counts and its owner would say otherwise, or something is left of a node
+/// that is forgotten.
+pub fn deltas(bytes: &[u8]) {
+    let Ok(deltas) = decode_frame::<Vec<Delta>>(bytes) else { return };
+    let (peer, boot) = (NodeId(2), Boot(1));
+    let mut names = Directory::new(NodeId(1), boot);
+    for delta in deltas {
+        let (to, digest) = (delta.to, delta.digest);
+        if names.take(peer, boot, delta) == Taken::Applied {
+            let known = names.known(peer);
+            assert_eq!((known.version, known.digest), (to, digest));
+        }
+        assert!(names.names(|_| true).all(|(name, owner)| check_name(name).is_ok() && owner == peer));
+    }
+    let found: Vec<_> = names.of(peer).flat_map(|one| one.capabilities.clone()).collect();
+    names.forget(peer, boot);
+    assert_eq!(names.names(|_| true).count(), 0);
+    assert!(found.iter().all(|label| names.with_capability(label, |_| true).count() == 0));
 }
 
 /// A datagram of membership, or a message of push/pull, as a peer sends it; the first byte says which.

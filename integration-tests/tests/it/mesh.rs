@@ -104,6 +104,25 @@ fn a_message_that_nobody_can_take_is_refused_with_its_reason() {
 }
 
 #[test]
+fn what_an_actor_can_do_is_known_at_every_node() {
+    let lab = Lab::new();
+    for node in &chain(&lab) {
+        let ctl = lab.ctl(node);
+        eventually("who can echo", RESTART_MAX, || {
+            let names = ctl.try_json(&["names", "--capability", "lab:echo"])?;
+            let rows = names.as_array().ok_or("no list")?;
+            let paths: Vec<&str> = rows.iter().filter_map(|row| row["path"].as_str()).collect();
+            if paths == ["alpha/echo", "beta/echo", "gamma/echo"] { Ok(()) } else { Err(names.to_string()) }
+        });
+        let row = actor(&ctl, "beta/echo").expect("beta has an echo");
+        assert_eq!(row["capabilities"], json!(["lab:echo"]), "{row}");
+        assert_eq!(row["shadowed_by"], Value::Null, "each node is meant to have one: {row}");
+        assert_eq!(ctl.json(&["names", "--kind", "lab.add.v1"]).as_array().map(Vec::len), Some(3));
+        assert_eq!(ctl.json(&["names", "--capability", "lab:nothing"]), json!([]));
+    }
+}
+
+#[test]
 fn a_crashed_actor_comes_back_and_its_restarts_are_counted() {
     let lab = Lab::new();
     let [alpha, _beta, _gamma] = chain(&lab);

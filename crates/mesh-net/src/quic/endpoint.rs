@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{AsyncUdpSocket, Incoming, TokioRuntime, VarInt};
+use quinn::{AsyncUdpSocket, ConnectionError, Incoming, TokioRuntime, VarInt};
+use quinn_proto::NoneTokenStore;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use tokio::task::JoinSet;
@@ -14,7 +15,7 @@ use tokio::time::timeout;
 use super::enrolling::{ENROLMENTS_MAX, Enrolling};
 use super::failure::connect_error;
 use super::tls::Shown;
-use super::{settings, tls};
+use super::{protocol, settings, tls};
 use crate::close::CloseCode;
 use crate::config::TransportConfig;
 use crate::connection::{Connection, Link};
@@ -131,7 +132,8 @@ impl QuicEndpoint {
         let crypto = tls::client_config(identity, &shown).map_err(unusable)?;
         let crypto = QuicClientConfig::try_from(crypto).map_err(unusable)?;
         let mut client = quinn::ClientConfig::new(Arc::new(crypto));
-        client.transport_config(Arc::new(settings::transport(config)));
+        // Servers of ours give out no tokens for later: nothing is kept of each that was dialled.
+        client.transport_config(Arc::new(settings::transport(config))).token_store(Arc::new(NoneTokenStore));
         endpoint.set_default_client_config(client);
         Ok(Self {
             endpoint,
@@ -297,6 +299,9 @@ impl Handshaker {
             .await
             .map_err(|_elapsed| ConnectError::TimedOut { addr })?
             .map_err(|error| connect_error(addr, error))?;
+        if protocol::agreed(&connection).is_none() {
+            return Err(self.disagree(addr, &connection).await);
+        }
         match self.identify(&connection) {
             Ok(credential) => {
                 let make = if self.is_simulated { Connection::simulated } else { Connection::new };
@@ -307,6 +312,23 @@ impl Handshaker {
                 Err(ConnectError::Certificate { addr, reason })
             }
         }
+    }
+
+    /// No version is common: the accepting side says what it speaks, and the dialling side hears it.
+    async fn disagree(&self, addr: SocketAddr, connection: &quinn::Connection) -> ConnectError {
+        let ours = protocol::spoken();
+        let mut theirs = String::new();
+        if connection.side().is_server() {
+            connection.close(VarInt::from(u32::from(CloseCode::VersionMismatch)), ours.as_bytes());
+        } else if let Ok(ConnectionError::ApplicationClosed(close)) =
+            timeout(self.connect_timeout, connection.closed()).await
+        {
+            theirs = protocol::shown(&close.reason);
+        }
+        if theirs.is_empty() {
+            "another".clone_into(&mut theirs);
+        }
+        ConnectError::Version { addr, ours, theirs }
     }
 
     /// Reads the peer's identity from the chain that TLS has verified.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use quinn::{ConnectionError, TransportErrorCode, VarInt};
 
+use super::protocol;
 use crate::close::{CloseCode, CloseReason};
 use crate::endpoint::ConnectError;
 use crate::stream::{ReadError, WriteError};
@@ -46,7 +47,10 @@ pub(crate) fn connect_error(addr: SocketAddr, error: ConnectionError) -> Connect
     };
     match u64::from(code) {
         _ if code == TransportErrorCode::CONNECTION_REFUSED => ConnectError::Refused { addr },
-        ALERT_NO_APPLICATION_PROTOCOL => ConnectError::Protocol { addr, reason: error.to_string() },
+        ALERT_NO_APPLICATION_PROTOCOL => {
+            let reason = format!("this node speaks {}, the peer none of it ({error})", protocol::spoken());
+            ConnectError::Protocol { addr, reason }
+        }
         ALERT_BAD_CERTIFICATE..=ALERT_UNKNOWN_AUTHORITY
         | ALERT_DECRYPT_ERROR
         | ALERT_CERTIFICATE_REQUIRED => ConnectError::Certificate { addr, reason },

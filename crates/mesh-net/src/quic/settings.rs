@@ -9,16 +9,10 @@ use quinn_proto::HashedConnectionIdGenerator;
 use ring::hmac;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::config::TransportConfig;
+use crate::config::{DATAGRAM_BUFFER_BYTES, ETHERNET_PAYLOAD, HANDSHAKE_BYTES_MAX, TransportConfig};
 use crate::endpoint::BindError;
 use crate::identity::Identity;
 
-/// Largest UDP payload of plain Ethernet over IPv4: what we accept even where we send less.
-const ETHERNET_PAYLOAD: u16 = 1472;
-/// Out-of-order bytes of a handshake that are kept: several times a handshake of ours.
-const HANDSHAKE_BYTES_MAX: usize = 16 * 1024;
-/// Datagrams that wait, each way: beyond it the oldest are dropped.
-const DATAGRAM_BUFFER_BYTES: usize = 64 * 1024;
 const RESET_LABEL: &[u8] = b"mesh/1 stateless reset";
 const CONNECTION_ID_LABEL: &[u8] = b"mesh/1 connection id";
 
@@ -137,4 +131,89 @@ fn enlarge_buffers(socket: &Socket, addr: SocketAddr, wanted: u32) -> std::io::R
         tracing::info!(%addr, wanted, receive, send, "socket buffers are capped by the system");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What quinn says that it was given, field by field.
+    fn given(config: &quinn::TransportConfig) -> Vec<String> {
+        let text = format!("{config:?}");
+        let fields = text.trim_start_matches("TransportConfig { ").trim_end_matches(", .. }");
+        fields.split(", ").map(str::to_owned).collect()
+    }
+
+    /// The tables of [`TransportConfig`] speak of these: quinn's own are as large as 2^62, or for other uses.
+    #[test]
+    fn the_limits_that_the_tables_count_with_are_those_that_quinn_is_given() {
+        for ours in [TransportConfig::lan(), TransportConfig::wan()] {
+            let given = given(&transport(&ours));
+            for expected in [
+                format!("max_concurrent_uni_streams: {}", ours.uni_streams_max),
+                "max_concurrent_bidi_streams: 0".to_owned(),
+                format!("stream_receive_window: {}", ours.stream_window),
+                format!("receive_window: {}", ours.connection_window),
+                format!("send_window: {}", ours.send_window),
+                format!("crypto_buffer_size: {HANDSHAKE_BYTES_MAX}"),
+                format!("datagram_receive_buffer_size: Some({DATAGRAM_BUFFER_BYTES})"),
+                format!("datagram_send_buffer_size: {DATAGRAM_BUFFER_BYTES}"),
+                format!("max_idle_timeout: Some({})", ours.idle_timeout.as_millis()),
+                format!("initial_mtu: {}", ours.mtu_initial),
+            ] {
+                assert!(given.contains(&expected), "{expected} is not in {given:?}");
+            }
+        }
+    }
+
+    /// A limit that a later quinn adds is to be looked at here, and set or left on purpose.
+    #[test]
+    fn quinn_has_the_limits_that_are_known_here_and_no_others() {
+        let text = format!("{:?}", transport(&TransportConfig::lan()));
+        let mut left_alone = Vec::new();
+        let set = [
+            "max_concurrent_bidi_streams",
+            "max_concurrent_uni_streams",
+            "max_idle_timeout",
+            "stream_receive_window",
+            "receive_window",
+            "send_window",
+            "initial_rtt",
+            "initial_mtu",
+            "mtu_discovery_config",
+            "keep_alive_interval",
+            "crypto_buffer_size",
+            "allow_spin",
+            "datagram_receive_buffer_size",
+            "datagram_send_buffer_size",
+            "enable_segmentation_offload",
+        ];
+        let mut depth = 0;
+        for field in text.split(['{', ',']).map(str::trim) {
+            let Some((name, rest)) = field.split_once(':') else { continue };
+            if depth == 0 && !set.contains(&name) {
+                left_alone.push(name);
+            }
+            // What stands inside of the search for the path's limit is not counted.
+            depth = match (name, rest.contains('}')) {
+                ("mtu_discovery_config", _) => 1,
+                (_, true) => 0,
+                _ => depth,
+            };
+        }
+        // How loss is found, in which order equal streams send, and what is never padded: nothing of it takes memory.
+        assert_eq!(
+            left_alone,
+            [
+                "send_fairness",
+                "packet_threshold",
+                "time_threshold",
+                "min_mtu",
+                "pad_to_mtu",
+                "ack_frequency_config",
+                "persistent_congestion_threshold",
+            ],
+            "{text}"
+        );
+    }
 }

@@ -12,11 +12,9 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, We
 use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, SignatureScheme};
 
+use super::protocol;
 use crate::enroll;
 use crate::identity::Identity;
-
-/// The protocol's name in the handshake; a peer that offers another is refused there.
-pub(crate) const ALPN: &[u8] = b"mesh/1";
 
 /// The one cryptography provider, passed explicitly: a process-wide default depends on which crates are linked.
 pub(crate) fn provider() -> CryptoProvider {
@@ -59,7 +57,8 @@ fn certified(identity: &Identity) -> Result<Arc<CertifiedKey>, rustls::Error> {
 }
 
 impl ResolvesServerCert for Shown {
-    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        protocol::look_at(&hello);
         Some(self.now())
     }
 }
@@ -116,7 +115,7 @@ pub(crate) fn server_config(
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(client_verifier(identity.root_store()?)?)
         .with_cert_resolver(Arc::clone(shown) as Arc<dyn ResolvesServerCert>);
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = protocol::offered();
     without_resumption(&mut config);
     Ok(config)
 }
@@ -152,7 +151,7 @@ pub(crate) fn client_config(
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_root_certificates(identity.root_store()?)
         .with_client_cert_resolver(Arc::clone(shown) as Arc<dyn ResolvesClientCert>);
-    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.alpn_protocols = protocol::offered();
     config.resumption = Resumption::disabled();
     config.enable_early_data = false;
     Ok(config)

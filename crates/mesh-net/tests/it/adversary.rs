@@ -22,7 +22,8 @@ pub(crate) struct Guise<'a> {
     pub(crate) trusts: &'a Identity,
     /// What it shows; nothing if `None`.
     pub(crate) shows: Option<&'a Identity>,
-    pub(crate) alpn: &'a [u8],
+    /// The protocols that it offers, in order of its preference.
+    pub(crate) alpn: &'a [&'a [u8]],
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -68,7 +69,7 @@ fn client_config(guise: &Guise<'_>) -> quinn::ClientConfig {
         Some((chain, key)) => builder.with_client_auth_cert(chain, key).unwrap(),
         None => builder.with_no_client_auth(),
     };
-    crypto.alpn_protocols = vec![guise.alpn.to_vec()];
+    crypto.alpn_protocols = guise.alpn.iter().map(|name| name.to_vec()).collect();
     quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(crypto).unwrap()))
 }
 
@@ -84,7 +85,7 @@ pub(crate) fn listener(guise: &Guise<'_>) -> quinn::Endpoint {
         .with_client_cert_verifier(verifier)
         .with_single_cert(chain, key)
         .unwrap();
-    crypto.alpn_protocols = vec![guise.alpn.to_vec()];
+    crypto.alpn_protocols = guise.alpn.iter().map(|name| name.to_vec()).collect();
     let config = quinn::ServerConfig::with_crypto(Arc::new(QuicServerConfig::try_from(crypto).unwrap()));
     quinn::Endpoint::server(config, LOOPBACK).unwrap()
 }

@@ -196,7 +196,7 @@ async fn row_3_who_comes_to_enrol_without_a_certificate_can_speak_nothing_else()
     let guise = crate::adversary::Guise {
         trusts: &office.authority.issue_node("x").unwrap(),
         shows: None,
-        alpn: b"mesh/1",
+        alpn: &[b"mesh/1"],
     };
     let endpoint = crate::adversary::dialler_with_id(&guise, b"mesh-enr-and-more");
     let refused = soon(endpoint.connect(addr, "node.farm.mesh").unwrap()).await;

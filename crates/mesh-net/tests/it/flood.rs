@@ -74,7 +74,7 @@ async fn row_13_a_flood_of_first_packets_keeps_nobody_out_and_costs_little() {
             while victim.accept().await.is_some() {}
         }
     });
-    let guise = Guise { trusts: &victim_identity, shows: None, alpn: b"mesh/1" };
+    let guise = Guise { trusts: &victim_identity, shows: None, alpn: &[b"mesh/1"] };
     let packets = first_packets(&guise).await;
     let honest = bind(&honest_identity);
     honest.connect(victim.local_addr(), Expect::Node("victim")).await.unwrap();

@@ -55,7 +55,7 @@ async fn a_caller_that_falls_silent_delays_no_other() {
     let authority = Authority::create("farm").unwrap();
     let (alpha, beta) = (authority.issue_node("alpha").unwrap(), authority.issue_node("beta").unwrap());
     let beta_endpoint = bind(&beta, &TransportConfig::lan());
-    let guise = Guise { trusts: &beta, shows: Some(&alpha), alpn: b"mesh/1" };
+    let guise = Guise { trusts: &beta, shows: Some(&alpha), alpn: &[b"mesh/1"] };
     let silent = silent_caller(beta_endpoint.local_addr(), &guise).await;
     let (_, accepted) = connect(&bind(&alpha, &TransportConfig::lan()), &beta_endpoint).await;
     assert_eq!(accepted.peer().name, "alpha");
@@ -70,7 +70,7 @@ async fn callers_that_prove_their_address_get_past_a_flood_of_silent_ones() {
     let (alpha, beta) = (authority.issue_node("alpha").unwrap(), authority.issue_node("beta").unwrap());
     let config = TransportConfig { handshakes_max: 4, ..TransportConfig::lan() };
     let beta_endpoint = bind(&beta, &config);
-    let guise = Guise { trusts: &beta, shows: Some(&alpha), alpn: b"mesh/1" };
+    let guise = Guise { trusts: &beta, shows: Some(&alpha), alpn: &[b"mesh/1"] };
     let mut silent = Vec::new();
     for _ in 0..20 {
         silent.push(silent_caller(beta_endpoint.local_addr(), &guise).await);

@@ -73,7 +73,7 @@ fn is_certificate<T: std::fmt::Debug>(result: &Result<T, ConnectError>) -> bool 
 #[tokio::test]
 async fn row_1_a_caller_without_a_certificate_is_refused() {
     let farm = farm();
-    let guise = Guise { trusts: &farm.victim_identity, shows: None, alpn: ALPN };
+    let guise = Guise { trusts: &farm.victim_identity, shows: None, alpn: &[ALPN] };
     let verdict = dial_victim(&farm, guise).await;
     assert!(matches!(verdict, ConnectError::Certificate { .. }), "{verdict:?}");
 }
@@ -83,7 +83,7 @@ async fn row_2_a_caller_of_another_authority_is_refused() {
     let farm = farm();
     // The same cluster name: only the signature differs.
     let stranger = Authority::create("farm").unwrap().issue_node("victim").unwrap();
-    let guise = Guise { trusts: &farm.victim_identity, shows: Some(&stranger), alpn: ALPN };
+    let guise = Guise { trusts: &farm.victim_identity, shows: Some(&stranger), alpn: &[ALPN] };
     let verdict = dial_victim(&farm, guise).await;
     assert!(matches!(verdict, ConnectError::Certificate { .. }), "{verdict:?}");
 }
@@ -92,7 +92,7 @@ async fn row_2_a_caller_of_another_authority_is_refused() {
 async fn row_2_a_listener_of_another_authority_is_refused() {
     let farm = farm();
     let stranger = Authority::create("farm").unwrap().issue_node("beta").unwrap();
-    let guise = Guise { trusts: &farm.victim_identity, shows: Some(&stranger), alpn: ALPN };
+    let guise = Guise { trusts: &farm.victim_identity, shows: Some(&stranger), alpn: &[ALPN] };
     let result = dial_adversary(&farm, guise, Expect::Node("beta")).await;
     assert!(is_certificate(&result), "{result:?}");
 }
@@ -118,11 +118,11 @@ async fn row_2_an_expired_certificate_is_refused_on_either_side() {
     let farm = farm();
     let hosts = ["late.node.farm.mesh", "node.farm.mesh"];
     let expired = forge(&farm.authority, "spiffe://farm/node/late", &hosts, past());
-    let guise = Guise { trusts: &farm.victim_identity, shows: Some(&expired), alpn: ALPN };
+    let guise = Guise { trusts: &farm.victim_identity, shows: Some(&expired), alpn: &[ALPN] };
     let verdict = dial_victim(&farm, guise).await;
     assert!(matches!(verdict, ConnectError::Certificate { .. }), "{verdict:?}");
 
-    let guise = Guise { trusts: &farm.victim_identity, shows: Some(&expired), alpn: ALPN };
+    let guise = Guise { trusts: &farm.victim_identity, shows: Some(&expired), alpn: &[ALPN] };
     let result = dial_adversary(&farm, guise, Expect::Node("late")).await;
     assert!(is_certificate(&result), "{result:?}");
 
@@ -136,13 +136,71 @@ async fn row_2_an_expired_certificate_is_refused_on_either_side() {
 async fn row_3_another_protocol_is_refused_on_either_side() {
     let farm = farm();
     let friend = farm.authority.issue_node("beta").unwrap();
-    let guise = Guise { trusts: &farm.victim_identity, shows: Some(&friend), alpn: b"mesh/2" };
+    let guise = Guise { trusts: &farm.victim_identity, shows: Some(&friend), alpn: &[b"mesh/2"] };
     let verdict = dial_victim(&farm, guise).await;
     assert!(matches!(verdict, ConnectError::Protocol { .. }), "{verdict:?}");
 
-    let guise = Guise { trusts: &farm.victim_identity, shows: Some(&friend), alpn: b"h3" };
+    let guise = Guise { trusts: &farm.victim_identity, shows: Some(&friend), alpn: &[b"h3"] };
     let result = dial_adversary(&farm, guise, Expect::Node("beta")).await;
     assert!(matches!(result, Err(ConnectError::Protocol { .. })), "{result:?}");
+}
+
+/// The highest version that both speak is taken, whoever dials.
+#[tokio::test]
+async fn a_peer_of_the_next_version_that_speaks_this_one_too_is_understood() {
+    let farm = farm();
+    let friend = farm.authority.issue_node("beta").unwrap();
+    let guise = || Guise {
+        trusts: &farm.victim_identity,
+        shows: Some(&friend),
+        alpn: &[b"mesh/2", ALPN, b"mesh/none"],
+    };
+    let dialler = dialler(&guise());
+    let dials = async {
+        let connection =
+            dialler.connect(farm.victim.local_addr(), "victim.node.farm.mesh").unwrap().await.unwrap();
+        let data = connection.handshake_data().unwrap();
+        let data = data.downcast::<quinn::crypto::rustls::HandshakeData>().unwrap();
+        (data.protocol.unwrap(), connection)
+    };
+    let ((protocol, _theirs), accepted) = soon(async { tokio::join!(dials, farm.victim.accept()) }).await;
+    assert_eq!(protocol, ALPN);
+    assert_eq!(accepted.unwrap().unwrap().peer().name, "beta");
+    let dialled = dial_adversary(&farm, guise(), Expect::Node("beta")).await;
+    assert!(dialled.is_ok(), "{dialled:?}");
+}
+
+#[tokio::test]
+async fn two_peers_without_a_version_in_common_are_told_both() {
+    let farm = farm();
+    let friend = farm.authority.issue_node("beta").unwrap();
+    let guise = || Guise {
+        trusts: &farm.victim_identity,
+        shows: Some(&friend),
+        alpn: &[b"mesh/3", b"mesh/2", b"mesh/none"],
+    };
+    let dialler = dialler(&guise());
+    let dials = async {
+        let connection =
+            dialler.connect(farm.victim.local_addr(), "victim.node.farm.mesh").unwrap().await.unwrap();
+        connection.closed().await
+    };
+    let (closed, refused) = soon(async { tokio::join!(dials, farm.victim.accept()) }).await;
+    let quinn::ConnectionError::ApplicationClosed(close) = closed else { panic!("{closed:?}") };
+    assert_eq!((close.error_code, &*close.reason), (5u32.into(), &b"mesh/1"[..]));
+    assert!(matches!(refused, Some(Err(ConnectError::Version { .. }))), "{refused:?}");
+
+    let listener = listener(&guise());
+    let accepts = async {
+        let connection = listener.accept().await.unwrap().await.unwrap();
+        connection.close(5u32.into(), b"mesh/3, mesh/2");
+        connection.closed().await
+    };
+    let addr = listener.local_addr().unwrap();
+    let (dialled, _) =
+        soon(async { tokio::join!(farm.victim.connect(addr, Expect::Node("beta")), accepts) }).await;
+    let error = dialled.expect_err("they have no version in common").to_string();
+    assert_eq!(error, format!("VERSION: this node speaks mesh/1, and {addr} speaks mesh/3, mesh/2"));
 }
 
 #[tokio::test]
@@ -150,7 +208,7 @@ async fn row_3_a_client_that_listens_is_taken_for_a_node_by_nobody() {
     let farm = farm();
     let client = farm.authority.issue_client("alice", &GrantSet::all()).unwrap();
     for expect in [Expect::AnyNode, Expect::Node("alice")] {
-        let guise = Guise { trusts: &farm.victim_identity, shows: Some(&client), alpn: ALPN };
+        let guise = Guise { trusts: &farm.victim_identity, shows: Some(&client), alpn: &[ALPN] };
         let result = dial_adversary(&farm, guise, expect).await;
         assert!(is_certificate(&result), "{result:?}");
         let result = soon(farm.victim.connect(bind_and_serve(&client).local_addr(), expect)).await;
@@ -182,7 +240,7 @@ async fn a_certificate_of_our_authority_for_another_cluster_is_refused() {
     let farm = farm();
     let hosts = ["beta.node.farm.mesh", "node.farm.mesh"];
     let odd = forge(&farm.authority, "spiffe://zoo/node/beta", &hosts, present());
-    let guise = Guise { trusts: &farm.victim_identity, shows: Some(&odd), alpn: ALPN };
+    let guise = Guise { trusts: &farm.victim_identity, shows: Some(&odd), alpn: &[ALPN] };
     let verdict = dial_victim(&farm, guise).await;
     assert!(matches!(verdict, ConnectError::Certificate { .. }), "{verdict:?}");
 }

@@ -59,6 +59,15 @@ pub enum Command {
         #[arg(value_name = "NODE")]
         on: Option<String>,
     },
+    /// The published names of the mesh, and what their actors can do
+    Names {
+        /// Only actors that say that they can do this, such as tool:fetch
+        #[arg(long, value_name = "LABEL")]
+        capability: Option<String>,
+        /// Only actors that take messages of this kind
+        #[arg(long, value_name = "KIND")]
+        kind: Option<String>,
+    },
     /// Send a message and print the reply
     Ask(MessageArgs),
     /// Send a message, or one for each line of stdin, without waiting for a reply

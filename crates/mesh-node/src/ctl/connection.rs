@@ -79,8 +79,19 @@ impl Connection {
         kind: &str,
         timeout: Duration,
     ) -> Result<T, CtlError> {
+        self.ask_node_with(node, kind, "{}", timeout).await
+    }
+
+    /// As [`ask_node`](Self::ask_node), with more to say than the kind.
+    pub(crate) async fn ask_node_with<T: DeserializeOwned>(
+        &self,
+        node: &str,
+        kind: &str,
+        body: &str,
+        timeout: Duration,
+    ) -> Result<T, CtlError> {
         let path = format!("{node}/mesh");
-        let reply = self.mesh.ask_json(&path, kind, "{}", timeout).await?;
+        let reply = self.mesh.ask_json(&path, kind, body, timeout).await?;
         let unknown = |error| {
             let message =
                 format!("{path} answers {kind} in a way that this meshctl does not understand: {error}");

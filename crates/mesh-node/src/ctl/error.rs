@@ -91,6 +91,11 @@ impl CtlError {
         })
     }
 
+    /// Whether the mesh or the actor answered with this error.
+    pub(crate) fn is_code(&self, code: &str) -> bool {
+        matches!(self, Self::Refused(document) if document.code == code)
+    }
+
     /// What goes to stderr; nothing where silence is the answer.
     pub(crate) fn report(&self, as_json: bool, paint: Paint, elapsed: Duration) -> Option<String> {
         let document = self.document()?;

@@ -65,7 +65,29 @@ pub(super) async fn members(mesh: &Connection) -> Result<Vec<NodeRow>, CtlError>
 }
 
 pub(super) async fn actors_of(mesh: &Connection, node: &str) -> Result<Vec<ActorRow>, CtlError> {
-    Ok(mesh.ask_node::<Actors>(node, "mesh.actors.v1", ASK_MAX).await?.actors)
+    let asked = mesh.ask_node::<Actors>(node, "mesh.actors.v2", ASK_MAX).await;
+    let asked = match asked {
+        // A node of the version before, which knows no capabilities.
+        Err(error) if error.is_code("UNKNOWN_KIND") => mesh.ask_node(node, "mesh.actors.v1", ASK_MAX).await,
+        asked => asked,
+    };
+    Ok(asked?.actors)
+}
+
+/// Lists the published names of the mesh, as the node that was reached knows them.
+pub(super) async fn names(
+    mesh: &Connection,
+    capability: Option<&str>,
+    kind: Option<&str>,
+    output: &mut Output<'_>,
+) -> Result<(), CtlError> {
+    let body = serde_json::json!({ "capability": capability, "kind": kind }).to_string();
+    let names: Names = mesh.ask_node_with(&mesh.node(), "mesh.names.v2", &body, ASK_MAX).await?;
+    if output.is_json {
+        Ok(output.document(&names.names)?)
+    } else {
+        Ok(output.text(&name_table(&names.names, output.paint))?)
+    }
 }
 
 /// A row of `nodes`.
@@ -87,6 +109,23 @@ pub(crate) struct ActorRow {
     pub(crate) mailbox: MailboxRow,
     pub(crate) state: String,
     pub(crate) restarts: u64,
+    /// What it says that it can do.
+    #[serde(default)]
+    pub(crate) capabilities: Vec<String>,
+    /// The node to which its bare name leads, if that is another one.
+    #[serde(default)]
+    pub(crate) shadowed_by: Option<String>,
+}
+
+/// A row of `names`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct NameRow {
+    pub(crate) name: String,
+    pub(crate) node: String,
+    pub(crate) path: String,
+    pub(crate) capabilities: Vec<String>,
+    pub(crate) kinds: Vec<String>,
+    pub(crate) shadowed_by: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -101,7 +140,13 @@ pub(crate) struct Members {
     pub(crate) members: Vec<NodeRow>,
 }
 
-/// What the actor `NODE/mesh` answers to `mesh.actors.v1`.
+/// What the actor `NODE/mesh` answers to `mesh.names.v2`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Names {
+    pub(crate) names: Vec<NameRow>,
+}
+
+/// What the actor `NODE/mesh` answers to `mesh.actors.v2`, and in fewer words to `mesh.actors.v1`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Actors {
     pub(crate) actors: Vec<ActorRow>,
@@ -123,21 +168,49 @@ pub(crate) fn node_table(nodes: &[NodeRow], paint: Paint) -> String {
 }
 
 pub(crate) fn actor_table(actors: &[ActorRow], paint: Paint) -> String {
-    let columns =
-        [("PATH", false), ("STATE", false), ("MAILBOX", true), ("RESTARTS", true), ("KINDS", false)];
+    let columns = [
+        ("PATH", false),
+        ("STATE", false),
+        ("MAILBOX", true),
+        ("RESTARTS", true),
+        ("KINDS", false),
+        ("CAPABILITIES", false),
+    ];
     let row = |actor: &ActorRow| {
         let MailboxRow { len, capacity } = actor.mailbox;
         let tone_of_mailbox =
             if capacity > 0 && len * 10 >= capacity * 8 { Tone::Warning } else { Tone::Plain };
         [
-            Cell::plain(&actor.path),
+            path(&actor.path, actor.shadowed_by.as_deref()),
             Cell::new(&actor.state, tone(&actor.state)),
             Cell::new(&format!("{len}/{capacity}"), tone_of_mailbox),
             Cell::plain(&actor.restarts.to_string()),
             Cell::plain(&actor.kinds.join(" ")),
+            Cell::plain(&actor.capabilities.join(" ")),
         ]
     };
     table(columns, &actors.iter().map(row).collect::<Vec<_>>(), paint)
+}
+
+pub(crate) fn name_table(names: &[NameRow], paint: Paint) -> String {
+    let columns = [("NAME", false), ("PATH", false), ("KINDS", false), ("CAPABILITIES", false)];
+    let row = |name: &NameRow| {
+        [
+            Cell::plain(&name.name),
+            path(&name.path, name.shadowed_by.as_deref()),
+            Cell::plain(&name.kinds.join(" ")),
+            Cell::plain(&name.capabilities.join(" ")),
+        ]
+    };
+    table(columns, &names.iter().map(row).collect::<Vec<_>>(), paint)
+}
+
+/// A path, and where its bare name leads if not there.
+fn path(path: &str, shadowed_by: Option<&str>) -> Cell {
+    match shadowed_by {
+        Some(node) => Cell::new(&format!("{path} (shadowed by {node})"), Tone::Warning),
+        None => Cell::plain(path),
+    }
 }
 
 fn tone(state: &str) -> Tone {
@@ -178,9 +251,27 @@ mod tests {
         ]}))
         .unwrap();
         insta::assert_snapshot!(actor_table(&actors.actors, Paint(false)), @r"
-        PATH       STATE    MAILBOX  RESTARTS  KINDS
-        beta/slow  running    60/64         0  lab.work.v1
+        PATH       STATE    MAILBOX  RESTARTS  KINDS        CAPABILITIES
+        beta/slow  running    60/64         0  lab.work.v1  –
         ");
         assert!(actor_table(&actors.actors, Paint(true)).contains("\x1b[33m60/64"));
+    }
+
+    #[test]
+    fn names_are_a_table_for_people() {
+        let row = |node: &str, shadowed_by| NameRow {
+            name: "fetcher".to_owned(),
+            node: node.to_owned(),
+            path: format!("{node}/fetcher"),
+            capabilities: vec!["tool:fetch".to_owned()],
+            kinds: vec!["web.fetch.v1".to_owned()],
+            shadowed_by,
+        };
+        let rows = [row("alpha", None), row("beta", Some("alpha".to_owned()))];
+        insta::assert_snapshot!(name_table(&rows, Paint(false)), @r"
+        NAME     PATH                              KINDS         CAPABILITIES
+        fetcher  alpha/fetcher                     web.fetch.v1  tool:fetch
+        fetcher  beta/fetcher (shadowed by alpha)  web.fetch.v1  tool:fetch
+        ");
     }
 }

@@ -1,6 +1,17 @@
 //! Frames of the control stream.
+//!
+//! **The base of version 1** is every frame that [`Control::needs`] no feature for: the hello, channels and their credit,
+//! cancellation, streams' credit, and names as `Published` and `Withdrawn`. Every peer that speaks version 1 of the frames knows it. What came later is sent only to who
+//! announces it in [`Hello::features`], and has a bit there ([`Features`]); so two versions that share a base understand each
+//! other, and neither ever sees a frame that it does not know. For that reason an unknown frame is no news from the future
+//! but a fault of the peer ([`crate::DecodeError::Unknown`]), and ends its connection: frames are not skipped, since who skips one would miss
+//! credit or a name and not know it. Unknown bits of features are ignored.
+//!
+//! A new frame stands at the end of [`Control`], and has its bit in [`Features`]; a frame's fields never change. What cannot be done so is
+//! the next version of the frames, under the next ALPN protocol.
 
-use crate::{ActorId, Boot, Entry, Failure, TopicNews, credit::Weight, membership};
+use super::Features;
+use crate::{ActorId, Boot, Delta, Entry, Failure, Known, TopicNews, credit::Weight, membership};
 use bincode::{Decode, Encode};
 
 /// First frame each way. Nothing else is sent, nor believed, before it.
@@ -8,8 +19,8 @@ use bincode::{Decode, Encode};
 pub struct Hello {
     /// The run of the sender's process.
     pub boot: Boot,
-    /// Optional abilities, one bit each; unknown bits are ignored.
-    pub features: u64,
+    /// What the sender knows beyond the base.
+    pub features: Features,
     /// Where the sender accepts connections; `None` for a client.
     pub listens: Option<String>,
 }
@@ -111,9 +122,9 @@ pub enum Control {
     },
     /// Push/pull of members.
     Sync(membership::Sync),
-    /// Published names of the sender: all at first, then those that came.
+    /// Published names of the sender: all at first, then those that came. Only for who knows no deltas.
     Published(Vec<Entry>),
-    /// Published names of the sender that went.
+    /// Published names of the sender that went. Only for who knows no deltas.
     Withdrawn(Vec<String>),
     /// The sender stops taking work and will close.
     Leaving,
@@ -146,17 +157,43 @@ pub enum Control {
     Retire,
     /// The sender has read every lane of a connection that is given up to its end.
     Retired,
-    /// Subscriptions of the sender's actors: all at first, then each change. Only to peers with [`Control::TOPICS`].
+    /// Subscriptions of the sender's actors: all at first, then each change.
     Topics(TopicNews),
+    /// What the sender has of the receiver's names.
+    NamesKnown(Known),
+    /// What has changed in the sender's names.
+    NamesChanged(Delta),
 }
 
 impl Control {
-    /// A [`Hello::features`] bit: the sender knows [`Control::OpenFor`].
-    pub const OPENS_FOR_CLIENTS: u64 = 1;
-    /// A [`Hello::features`] bit: the sender holds the authority's key, and answers [`Control::Renew`].
-    pub const ISSUES: u64 = 2;
-    /// A [`Hello::features`] bit: the sender knows [`Control::Retire`], and tells its clients that it leaves.
-    pub const RETIRES: u64 = 1 << 16;
-    /// A [`Hello::features`] bit: the sender knows [`Control::Topics`].
-    pub const TOPICS: u64 = 16;
+    /// What a peer must know to be sent this frame; nothing for those of the base.
+    #[must_use]
+    pub fn needs(&self) -> Features {
+        match self {
+            Self::OpenFor { .. } => Features::OPENS_FOR_CLIENTS,
+            Self::Renew => Features::ISSUES,
+            Self::NamesKnown(_) | Self::NamesChanged(_) => Features::DELTAS,
+            Self::Retire | Self::Retired => Features::RETIRES,
+            Self::Topics(_) => Features::TOPICS,
+            Self::Ping => Features::PINGS,
+            Self::Sync(_) => Features::SWIM,
+            // The answer to a frame of the receiver's own.
+            Self::Renewed { .. } => Features::NONE,
+            Self::Hello(_)
+            | Self::Open { .. }
+            | Self::Opened { .. }
+            | Self::Closed { .. }
+            | Self::Close { .. }
+            | Self::Grant { .. }
+            | Self::Want { .. }
+            | Self::Reclaim { .. }
+            | Self::Return { .. }
+            | Self::Cancel { .. }
+            | Self::StreamGrant { .. }
+            | Self::Published(_)
+            | Self::Withdrawn(_)
+            | Self::Leaving
+            | Self::Full { .. } => Features::NONE,
+        }
+    }
 }

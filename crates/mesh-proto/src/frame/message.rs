@@ -1,5 +1,6 @@
 //! Headers of the two streams that carry payloads.
 
+use super::Features;
 use super::varint::{Reader, Writer, Wrong, one_byte};
 use crate::DecodeError;
 
@@ -28,6 +29,12 @@ impl Content {
             Self::Bincode | Self::BincodeWithId => Self::Bincode,
             Self::Json | Self::JsonWithId => Self::Json,
         }
+    }
+
+    /// What a peer must know to be sent a message that is written so.
+    #[must_use]
+    pub fn needs(self) -> Features {
+        if self.has_id() { Features::IDS } else { Features::NONE }
     }
 
     /// Whether an id stands before the message.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    ActorId, Boot, Directory, Entry, Failure, Json, NodeId, Retry, Subscription, TopicNews,
+    ActorId, Boot, DecodeError, Directory, Entry, Failure, Json, NodeId, Publication, Retry, Subscription, TopicNews,
     credit::Weight,
     decode_frame, encode_frame,
     membership::{Action, Membership, MembershipConfig, Own, Peer, Profile, Sync},
@@ -32,8 +32,19 @@ fn every_control_frame() -> Vec<Control> {
     let actor = ActorId { node: NodeId(1), boot: Boot(2), serial: 3 };
     let entry = Entry { name: "echo".to_owned(), serial: 7, since_ms: 1000 };
     let kinds = vec![ChannelKind { name: "lab.echo.v1".to_owned(), streams: false }];
+    let publication = Publication {
+        entry: entry.clone(),
+        capabilities: vec!["tool:fetch".to_owned()],
+        kinds: vec!["lab.echo.v1".to_owned()],
+    };
+    let mut names = Directory::new(NodeId(1), Boot(2));
+    let delta = names.publish(publication);
     vec![
-        Control::Hello(Hello { boot: Boot(2), features: 0, listens: Some("127.0.0.1:7946".to_owned()) }),
+        Control::Hello(Hello {
+            boot: Boot(2),
+            features: Features::NONE,
+            listens: Some("127.0.0.1:7946".to_owned()),
+        }),
         Control::Open { channel: 1, path: "echo".to_owned() },
         Control::Opened {
             channel: 1,
@@ -78,6 +89,8 @@ fn every_control_frame() -> Vec<Control> {
                 is_wrapped: true,
             }],
         }),
+        Control::NamesKnown(names.known(NodeId(1))),
+        Control::NamesChanged(delta),
     ]
 }
 
@@ -169,15 +182,28 @@ fn another_version_is_told_apart_from_another_protocol() {
     assert!(matches!(Preamble::decode([b'M', 1, 1, LANES]), Err(PreambleError::Unknown { .. })));
 }
 
+/// What version 1 was when it had no features: such a peer must never be sent anything else.
 #[test]
-fn a_name_of_a_dead_node_is_gone_with_it() {
-    let mut directory = Directory::default();
-    directory.publish(NodeId(1), Boot(1), Entry { name: "a".to_owned(), serial: 1, since_ms: 1 });
-    directory.publish(NodeId(2), Boot(1), Entry { name: "b".to_owned(), serial: 1, since_ms: 1 });
-    directory.forget(NodeId(1), Boot(0));
-    assert_eq!(directory.owner("a", |_| true), Some(NodeId(1)), "a run before is over for long");
-    directory.forget(NodeId(1), Boot(1));
-    assert_eq!(directory.names(|_| true).collect::<Vec<_>>(), [("b", NodeId(2))]);
+fn the_base_is_what_needs_no_feature() {
+    let beyond =
+        ["Sync", "Ping", "OpenFor", "Renew", "Retire", "Retired", "Topics", "NamesKnown", "NamesChanged"];
+    for frame in every_control_frame() {
+        let name = format!("{frame:?}");
+        let is_base = !beyond.contains(&name.split([' ', '(']).next().unwrap());
+        assert_eq!(frame.needs() == Features::NONE, is_base, "{frame:?}");
+        assert!((Features::ALL | Features::ISSUES).contains(frame.needs()), "{frame:?}");
+    }
+    for content in [Content::Bincode, Content::Json, Content::BincodeWithId, Content::JsonWithId] {
+        assert_eq!(content.needs() == Features::NONE, !content.has_id());
+    }
+}
+
+#[test]
+fn a_frame_of_the_future_is_told_apart_from_nonsense() {
+    let unknown = u8::try_from(every_control_frame().len()).unwrap();
+    let read = decode_frame::<Control>(&[unknown, 1, 2, 3]);
+    assert_eq!(read, Err(DecodeError::Unknown { what: "Control", found: unknown.into() }));
+    assert!(matches!(decode_frame::<Control>(&[0]), Err(DecodeError::Malformed { .. })));
 }
 
 proptest! {

@@ -1,6 +1,6 @@
 //! Finding nodes, and finding them again.
 
-use super::{Membership, Wanted, is_node};
+use super::{Membership, Wanted, is_guest, is_node};
 use crate::{
     session::{HelloError, Session},
     shared::Shared,
@@ -60,7 +60,12 @@ impl JoinFailure {
     pub(crate) fn is_final(&self) -> bool {
         match self {
             Self::Connect { error } => {
-                matches!(error, ConnectError::Certificate { .. } | ConnectError::Protocol { .. })
+                matches!(
+                    error,
+                    ConnectError::Certificate { .. }
+                        | ConnectError::Protocol { .. }
+                        | ConnectError::Version { .. }
+                )
             }
             Self::Unresolved { .. } | Self::Silent { .. } | Self::Hello { .. } => false,
         }
@@ -116,8 +121,11 @@ async fn dial_seed(shared: &Arc<Shared>, membership: &Membership, seed: &str) ->
     let session = Session::establish(shared, connection, true).await;
     let session = session.map_err(|error| JoinFailure::Hello { error })?;
     shared.admitted(&session, Some(seed));
-    let seed = session.peer().id;
+    let (seed, is_guest) = (session.peer().id, is_guest(&session));
     shared.watch(session);
+    if is_guest {
+        return Ok(());
+    }
     // Who has joined knows at least its seed, and whom that knows.
     membership.until_known(seed).await;
     Ok(())

@@ -1,6 +1,6 @@
 //! Does what SWIM asks for, when it is due.
 
-use super::{Membership, State, Wanted, dial};
+use super::{Membership, State, Wanted, dial, is_guest, names::NAMES_PERIOD};
 use crate::shared::Shared;
 use mesh_net::CloseCode;
 use mesh_proto::{
@@ -26,8 +26,9 @@ pub(crate) async fn drive(shared: Arc<Shared>) {
     let mut dials: JoinSet<Wanted> = JoinSet::new();
     let mut dialling: HashMap<Wanted, u32> = HashMap::new();
     let mut load_at = Instant::now();
+    let mut names_at = load_at + NAMES_PERIOD;
     loop {
-        let due = membership.due_at().min(load_at);
+        let due = membership.due_at().min(load_at).min(names_at);
         tokio::select! {
             () = sleep_until(due) => {}
             () = membership.due.notified() => {}
@@ -46,6 +47,10 @@ pub(crate) async fn drive(shared: Arc<Shared>) {
         if Instant::now() >= load_at {
             load_at = Instant::now() + LOAD_PERIOD;
             membership.set_load(shared.load());
+        }
+        if Instant::now() >= names_at {
+            names_at = Instant::now() + NAMES_PERIOD;
+            membership.compare_names();
         }
         for wanted in membership.advance() {
             let running = dialling.entry(wanted.clone()).or_default();
@@ -73,10 +78,7 @@ impl Membership {
         state.swim.advance(self.started.elapsed());
         let is_news = state.perform();
         let dials = state.dials.drain(..).collect();
-        drop(state);
-        if is_news {
-            self.told.notify_waiters();
-        }
+        self.release(state, is_news);
         dials
     }
 
@@ -104,7 +106,7 @@ impl State {
                         session.control(&Control::Sync(message));
                     }
                 }
-                Action::Dial { node, addr } if !self.is_leaving => {
+                Action::Dial { node, addr } if !self.is_leaving && !self.is_guest_at(&addr) => {
                     self.dials.push_back(Wanted { node, addr });
                 }
                 Action::Changed(change) => {
@@ -130,6 +132,11 @@ impl State {
             }
         }
         is_news
+    }
+
+    /// Whether a peer that knows no SWIM is connected and accepts connections there: SWIM does not know that it is.
+    fn is_guest_at(&self, addr: &str) -> bool {
+        self.nodes.values().any(|session| is_guest(session) && session.listens() == addr)
     }
 
     fn changed(&mut self, change: &Change) {

@@ -8,8 +8,7 @@ use crate::{
 use bytes::Bytes;
 use mesh_net::CloseCode;
 use mesh_proto::{
-    Entry,
-    frame::{Control, ROWS_MAX},
+    frame::{Control, Features},
     membership::{DatagramError, Peer},
 };
 use std::sync::Arc;
@@ -31,6 +30,8 @@ impl Shared {
         };
         match frame {
             Control::Sync(message) => membership.on_sync(session, message),
+            Control::NamesKnown(known) => membership.on_names_known(session, &known),
+            Control::NamesChanged(delta) => membership.on_names_changed(session, delta),
             Control::Published(entries) => membership.on_published(session, entries),
             Control::Withdrawn(names) => membership.on_withdrawn(session, &names),
             Control::Topics(news) => membership.on_topics(session, news),
@@ -57,10 +58,7 @@ impl Membership {
         }
         let before = state.nodes.insert(peer.id, Arc::clone(session));
         tracing::info!(peer = %peer.name, boot = peer.boot.0, "peer is connected");
-        let names: Vec<Entry> = state.directory.of(self.me.id).cloned().collect();
-        for part in names.chunks(ROWS_MAX) {
-            session.control(&Control::Published(part.to_vec()));
-        }
+        self.greet_with_names(&mut state, session);
         state.tell_all_topics(self.me.id, session);
         let met = Peer {
             node: peer.id,
@@ -68,12 +66,16 @@ impl Membership {
             addr: session.listens().into(),
             dialled: dialled.map(Into::into),
         };
-        self.feed(state, |swim, now| {
-            if before.is_some() {
-                swim.disconnected(met.node, now);
-            }
-            swim.connected(&met, now);
-        });
+        if peer.knows(Features::SWIM) {
+            self.feed(state, |swim, now| {
+                if before.is_some() {
+                    swim.disconnected(met.node, now);
+                }
+                swim.connected(&met, now);
+            });
+        } else {
+            self.release(state, true);
+        }
         self.told.notify_waiters();
         if let Some(rival) = rival.filter(|rival| !Arc::ptr_eq(rival, session)) {
             rival.retire(CloseCode::Duplicate, ANOTHER);
@@ -104,7 +106,12 @@ impl Membership {
         let peer = session.peer();
         if state.nodes.get(&peer.id).is_some_and(|known| Arc::ptr_eq(known, session)) {
             state.nodes.remove(&peer.id);
-            self.feed(state, |swim, now| swim.disconnected(peer.id, now));
+            if peer.knows(Features::SWIM) {
+                return self.feed(state, |swim, now| swim.disconnected(peer.id, now));
+            }
+            // Nobody else says that it is gone.
+            state.forget(peer.id, peer.boot);
+            self.release(state, true);
         }
     }
 
@@ -132,26 +139,11 @@ impl Membership {
         }
     }
 
-    fn on_published(&self, session: &Arc<Session>, entries: Vec<Entry>) {
-        let peer = session.peer();
-        let mut state = self.state.lock();
-        for entry in entries {
-            if mesh_proto::check_name(&entry.name).is_ok() {
-                state.directory.publish(peer.id, peer.boot, entry);
-            }
-        }
-    }
-
-    fn on_withdrawn(&self, session: &Arc<Session>, names: &[String]) {
-        let mut state = self.state.lock();
-        for name in names {
-            state.directory.withdraw(session.peer().id, name);
-        }
-    }
-
     /// It stops taking work: its names are withdrawn. That it has left is said by SWIM.
     fn on_leaving(&self, session: &Session) {
         let peer = session.peer();
-        self.state.lock().forget(peer.id, peer.boot);
+        let mut state = self.state.lock();
+        state.forget(peer.id, peer.boot);
+        self.look_for_lost(&state);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Membership, State};
 use crate::{session::Session, topics::Target};
-use mesh_proto::{Boot, NodeId, Subscription, TooManySubscriptions, TopicNews, frame::Control};
+use mesh_proto::{Boot, NodeId, Subscription, TooManySubscriptions, TopicNews, frame::{Control, Features}};
 use std::sync::Arc;
 
 impl Membership {
@@ -67,5 +67,5 @@ impl State {
 
 /// A peer of an earlier version takes an unknown frame for a breach of the protocol.
 fn knows_topics(session: &Session) -> bool {
-    session.peer().features & Control::TOPICS != 0
+    session.peer().knows(Features::TOPICS)
 }

@@ -101,6 +101,10 @@ impl Room for RelayRoom {
     fn accept(&mut self, mut frames: Frames) {
         let onward = &self.port.onward;
         while let Some(frame) = frames.take_next() {
+            if let Err(error) = onward.session().may_send(frame.content) {
+                frames.refuse(&frame, &failure_of(&error, frames.origin().here()));
+                continue;
+            }
             let mut header = MessageHeader {
                 channel: onward.number(),
                 kind: frame.kind,

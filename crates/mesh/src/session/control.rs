@@ -109,6 +109,8 @@ impl Session {
             Control::Sync(_)
             | Control::Published(_)
             | Control::Withdrawn(_)
+            | Control::NamesKnown(_)
+            | Control::NamesChanged(_)
             | Control::Leaving
             | Control::Topics(_) => self.on_news(frame),
         }

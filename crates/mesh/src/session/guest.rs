@@ -8,7 +8,7 @@ use crate::{
 };
 use mesh_actor::AskError;
 use mesh_net::Role;
-use mesh_proto::frame::Control;
+use mesh_proto::frame::{Control, Features};
 use std::{sync::Arc, time::Duration};
 use tokio::time::sleep;
 
@@ -75,10 +75,8 @@ impl Session {
 
     /// A channel of its own for a client whose messages this node passes on to the peer.
     pub(super) fn channel_for(self: &Arc<Self>, path: &str, client: &Self) -> Result<Arc<Channel>, AskError> {
-        if self.peer.features & Control::OPENS_FOR_CLIENTS == 0 {
-            let reason =
-                format!("{} is of a version that knows no grants: connect to it directly", self.peer.name);
-            return Err(AskError::Denied { path: path.to_owned(), reason });
+        if !self.peer.knows(Features::OPENS_FOR_CLIENTS) {
+            return Err(self.lacks("grants of clients that come by other nodes: connect to it directly"));
         }
         let mut channels = self.channels.lock();
         channels.last += 1;

@@ -85,6 +85,7 @@ impl Session {
             next_body: 1.into(),
             retirement: Default::default(),
             is_closed: false.into(),
+            is_bursting: false.into(),
             tasks: Tasks::new(shared.network.clone()),
             me: me.clone(),
         });

@@ -2,7 +2,7 @@
 
 use super::Session;
 use mesh_net::CloseCode;
-use mesh_proto::frame::Control;
+use mesh_proto::frame::{Control, Features};
 use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep};
 
@@ -17,9 +17,12 @@ impl Session {
     /// Watches the peer's port until the session ends, and closes the connection when nobody is there.
     ///
     /// A refusal may be forged, so it only makes us ask the peer itself; what it sends is authenticated. Without
-    /// refusals the idle timeout decides.
+    /// refusals, and for a peer that knows no pings, the idle timeout decides.
     pub(super) async fn watch_for_loss(self: Arc<Self>) {
         let pause = self.shared.loss_probe;
+        if !self.peer.knows(Features::PINGS) {
+            return;
+        }
         let Some(mut probe) = self.connection.probe().await else { return };
         loop {
             if probe.is_refused(pause).await && !self.answers().await {

@@ -6,7 +6,7 @@
 
 use super::Session;
 use mesh_net::{CloseCode, Outbox};
-use mesh_proto::frame::{Control, LANES};
+use mesh_proto::frame::{Control, Features, LANES};
 use std::{
     sync::{
         Arc,
@@ -102,7 +102,7 @@ impl Session {
 
     async fn finish_and_close(&self, patience: Duration, code: CloseCode, reason: &str) {
         let finishes = async {
-            if self.peer.features & Control::RETIRES == 0 {
+            if !self.peer.knows(Features::RETIRES) {
                 self.until(|| self.has_all_answers()).await;
                 return sleep(GRACE).await;
             }

@@ -128,7 +128,7 @@ impl Cluster {
                 builder.start_on(endpoint, peer_id, Runtimes::current()).await.unwrap()
             }
         };
-        let tester = node.mesh().spawn(ActorSpec::new("tester").mailbox(64), Tester::default);
+        let tester = node.mesh().spawn(ActorSpec::new("tester").mailbox(64).on_every_node(), Tester::default);
         node.mesh().publish("tester", &tester).unwrap();
         node
     }
@@ -159,7 +159,7 @@ impl Cluster {
 }
 
 /// An identity that nobody has to prove: a name is an id of its own.
-fn memory_id(role: Role, name: &str) -> PeerIdentity {
+pub(crate) fn memory_id(role: Role, name: &str) -> PeerIdentity {
     let id = name.bytes().fold(1, |id: u128, byte| id.wrapping_mul(257).wrapping_add(byte.into()));
     PeerIdentity { cluster: "test".to_owned(), role, name: name.to_owned(), id }
 }

@@ -10,7 +10,7 @@ use mesh::{
 use mesh_net::{DenyList, Expect, Identity, TransportConfig};
 use mesh_proto::{
     Boot, TopicNews, encode_frame,
-    frame::{Control, Hello, Preamble},
+    frame::{Control, Features, Hello, Preamble},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -270,10 +270,10 @@ struct Raw {
 
 impl Raw {
     async fn to(node: &Node, identity: &Identity) -> Self {
-        Self::with_features(node, identity, 0).await
+        Self::with_features(node, identity, Features::NONE).await
     }
 
-    async fn with_features(node: &Node, identity: &Identity, features: u64) -> Self {
+    async fn with_features(node: &Node, identity: &Identity, features: Features) -> Self {
         let endpoint = match identity.peer_id().role {
             Role::Node => {
                 Endpoint::bind("127.0.0.1:0".parse().unwrap(), identity, &TransportConfig::lan()).unwrap()
@@ -385,7 +385,7 @@ async fn row_3_row_5_a_client_that_speaks_as_a_node_is_cut_off() {
 async fn only_a_peer_that_knows_of_topics_is_told_of_subscriptions() {
     let farm = farm().await;
     farm.beta.mesh().subscribe::<Count>("news", "mirror").unwrap();
-    for (name, features) in [("former", 0), ("latter", Control::TOPICS)] {
+    for (name, features) in [("former", Features::NONE), ("latter", Features::TOPICS)] {
         let identity = farm.authority.issue_node(name).unwrap();
         let raw = Raw::with_features(&farm.beta, &identity, features).await;
         let met = tokio::sync::Notify::new();
@@ -409,7 +409,7 @@ async fn only_a_peer_that_knows_of_topics_is_told_of_subscriptions() {
             farm.beta.mesh().publish(name, &marker).unwrap();
         };
         let (told, ()) = tokio::time::timeout(LIMIT, async { tokio::join!(told, more) }).await.unwrap();
-        assert_eq!(matches!(told, Control::Topics(_)), features != 0, "{name}: {told:?}");
+        assert_eq!(matches!(told, Control::Topics(_)), features != Features::NONE, "{name}: {told:?}");
     }
 }
 

@@ -5,6 +5,8 @@ mod cluster;
 mod delivery;
 mod directory;
 mod grants;
+mod hand_made;
 mod handover;
 mod nodes;
 mod topics;
+mod versions;
