@@ -5,23 +5,25 @@ use crate::{
     frames::{Frame, Frames, Origin},
     mesh::Mesh,
     pending::{Answer, Waiter},
-    remote::{Asked, Granting, elapsed_ms, header, open, stream_queue, within},
+    remote::{Asked, Named, elapsed_ms, header, name_stream, open, within},
     session::Session,
     shared::{Place, Shared},
-    stream_out::StreamOut,
+    stream_in::{Reading, StreamIn},
+    stream_out::{STREAM_WINDOW, StreamOut},
+    ticket::{InvalidTicket, Ticket},
 };
 use bytes::Bytes;
-use mesh_actor::{AskError, Meta};
+use mesh_actor::{AskError, CONFIRM_TIMEOUT, Meta};
 use mesh_proto::{
     EncodeError, Failure,
     credit::Weight,
     decode_frame,
-    frame::{Content, Control, MessageHeader, Outcome, ReplyHeader},
+    frame::{Content, MessageHeader, Outcome, ReplyHeader},
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::Instant,
+    time::{Instant, timeout},
 };
 
 /// One part of a stream's answer.
@@ -34,10 +36,14 @@ pub enum JsonItem {
 }
 
 /// A stream of JSON. Dropping it withdraws the ask.
+///
+/// It outlives the loss of a connection as [`ReplyStream`](crate::ReplyStream) does: each item comes once, in order.
 pub struct JsonStream {
     answers: mpsc::Receiver<Answer>,
     sent: Sent,
-    granting: Granting,
+    /// The length of the last item, until the reader comes for the next one.
+    unsaid: Option<usize>,
+    seq: u64,
     deadline: Instant,
     started: Instant,
     path: String,
@@ -54,6 +60,9 @@ impl JsonStream {
         if self.is_over {
             return None;
         }
+        if let Some(bytes) = self.unsaid.take() {
+            self.sent.read(bytes);
+        }
         let waits = async { Ok(self.answers.recv().await.unwrap_or(Answer::Lost)) };
         let late = || late(&self.path, self.started, self.deadline, true);
         let answer = match within(Some(self.deadline), waits, late).await {
@@ -64,15 +73,39 @@ impl JsonStream {
             }
         };
         if let Answer::Frame { outcome: Outcome::Item, payload, .. } = &answer {
-            let granted = self.granting.read(payload.len());
-            if let Some(granted) = granted {
-                self.sent.grant(granted);
-            }
+            self.unsaid = Some(payload.len());
+            self.seq += 1;
             return Some(Ok(JsonItem::Item(text(payload))));
         }
         self.is_over = true;
         self.sent.answered();
         Some(json_of(answer, &self.sent.unreachable(), &self.here).map(JsonItem::Reply))
+    }
+
+    /// The number of the last item that was read, from 1; 0 before the first.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The name under which another reader finds the stream again ([`Mesh::attach_json`](crate::Mesh::attach_json)). None
+    /// for a stream of this process, or of a node that keeps none.
+    #[must_use]
+    pub fn ticket(&self) -> Option<String> {
+        self.sent.stream().and_then(StreamIn::ticket).map(ToString::to_string)
+    }
+
+    /// Leaves the stream without withdrawing it, and waits until its node keeps it for who comes with the ticket; at most
+    /// [`CONFIRM_TIMEOUT`]. None as of [`ticket`](Self::ticket), and then it is withdrawn.
+    ///
+    /// # Cancel safety
+    /// Dropped before it is done, it may leave the stream withdrawn.
+    pub async fn detach(mut self) -> Option<String> {
+        let ticket = self.ticket()?;
+        self.sent.stream()?.detach();
+        let ends = async { while matches!(self.answers.recv().await, Some(answer) if answer.is_item()) {} };
+        let _ = timeout(CONFIRM_TIMEOUT, ends).await;
+        Some(ticket)
     }
 }
 
@@ -149,13 +182,33 @@ pub(crate) async fn stream(
     let here = mesh.shared().me.name.to_string();
     let started = Instant::now();
     let deadline = started + timeout;
-    let (sender, answers) = mpsc::channel(stream_queue());
+    let (incoming, answers) = StreamIn::new();
     let request =
         Request { path, kind, payload: json(body), deadline: Some(deadline), is_tell: false, streams: true };
-    let sent = send(mesh, request, Some(Waiter::Stream(sender)), deadline).await;
+    let sent = send(mesh, request, Some(Waiter::Stream(incoming)), deadline).await;
     let sent = sent.map_err(|error| failure_of(&error, &here))?;
-    let granting = Granting::default();
-    Ok(JsonStream { answers, sent, granting, deadline, started, path: path.to_owned(), here, is_over: false })
+    let path = path.to_owned();
+    Ok(JsonStream { answers, sent, unsaid: None, seq: 0, deadline, started, path, here, is_over: false })
+}
+
+/// Goes on with a stream behind its item `after`.
+///
+/// # Errors
+/// [`Failure`] when that is no ticket. Other obstacles come as the stream's end.
+pub(crate) fn attach(
+    mesh: &Mesh,
+    ticket: &str,
+    after: u64,
+    timeout: Duration,
+) -> Result<JsonStream, Failure> {
+    let here = mesh.shared().me.name.to_string();
+    let bad = |error: InvalidTicket| failure_of(&error.into(), &here);
+    let ticket: Ticket = ticket.parse().map_err(bad)?;
+    let started = Instant::now();
+    let (deadline, path) = (started + timeout, ticket.path.clone());
+    let (stream, answers) = StreamIn::resume(mesh.shared(), ticket, after, deadline);
+    let sent = Sent::Stream(Reading { stream });
+    Ok(JsonStream { answers, sent, unsaid: None, seq: after, deadline, started, path, here, is_over: false })
 }
 
 /// A message as bytes.
@@ -172,12 +225,14 @@ pub(crate) struct Request<'a> {
 enum Sent {
     Tell,
     There { session: Arc<Session>, asked: Option<Asked> },
+    Stream(Reading),
     Here(Box<AskedHere>),
 }
 
 struct AskedHere {
     shared: Arc<Shared>,
     correlation: u64,
+    granting: Granting,
     is_answered: bool,
 }
 
@@ -190,16 +245,24 @@ impl Sent {
                     asked.answered();
                 }
             }
+            Self::Stream(reading) => reading.stream.release(),
             Self::Here(asked) => asked.is_answered = true,
         }
     }
 
-    fn grant(&self, granted: Weight) {
+    fn stream(&self) -> Option<&StreamIn> {
         match self {
-            Self::There { session, asked: Some(asked) } => {
-                session.control(&Control::StreamGrant { correlation: asked.correlation, granted });
-            }
+            Self::Stream(reading) => Some(&reading.stream),
+            Self::Tell | Self::There { .. } | Self::Here(_) => None,
+        }
+    }
+
+    /// The reader is done with an item of `bytes`.
+    fn read(&mut self, bytes: usize) {
+        match self {
+            Self::Stream(reading) => reading.stream.read(bytes),
             Self::Here(asked) => {
+                let Some(granted) = asked.granting.read(bytes) else { return };
                 if let Some(stream) = asked.shared.running.lock().get(&asked.correlation) {
                     stream.on_grant(granted);
                 }
@@ -211,6 +274,7 @@ impl Sent {
     fn unreachable(&self) -> AskError {
         match self {
             Self::There { session, .. } => session.unreachable(true),
+            Self::Stream(reading) => reading.stream.unreachable(),
             Self::Here(asked) => AskError::Stopped { path: asked.shared.me.name.to_string() },
             Self::Tell => AskError::Stopped { path: String::new() },
         }
@@ -242,7 +306,13 @@ async fn send(
             let streams = request.streams || request.is_tell;
             let opens = open(&channel, request.path, request.kind, streams);
             let kind = within(Some(until), opens, unreachable).await?;
+            let stream = waiter.as_ref().and_then(Waiter::stream).cloned();
             let asked = waiter.map(|waiter| Asked::new(&session, waiter)).transpose()?;
+            let Named { content, payload, ticket } = if stream.is_some() {
+                name_stream(&channel, request.kind, payload, content)
+            } else {
+                Named { content, payload, ticket: None }
+            };
             let meta = Meta { deadline: request.deadline, ..Meta::default() };
             let header = MessageHeader {
                 correlation: asked.as_ref().map_or(0, |asked| asked.correlation),
@@ -254,7 +324,17 @@ async fn send(
                     .map_or_else(|| session.unreachable(false), |terms| channel.mailbox_full(&terms))
             };
             within(Some(until), channel.send(header, payload), full).await?;
-            Ok(if request.is_tell { Sent::Tell } else { Sent::There { session, asked } })
+            let (stream, asked) = match (stream, asked) {
+                (Some(stream), Some(asked)) => (stream, asked),
+                (_, None) => return Ok(Sent::Tell),
+                (None, asked) => return Ok(Sent::There { session, asked }),
+            };
+            stream.linked(&session, channel.number(), asked.correlation);
+            asked.answered();
+            if let Some(ticket) = ticket {
+                stream.can_return(mesh.shared(), ticket, until);
+            }
+            Ok(Sent::Stream(Reading { stream }))
         }
         Place::Here(port) => {
             let kinds = port.kinds();
@@ -268,7 +348,12 @@ async fn send(
                 Some(waiter) => {
                     let closed = |_| AskError::NotRunning { path: request.path.to_owned() };
                     let correlation = shared.pending.insert(waiter).map_err(closed)?;
-                    Some(AskedHere { shared: Arc::clone(&shared), correlation, is_answered: false })
+                    Some(AskedHere {
+                        shared: Arc::clone(&shared),
+                        correlation,
+                        granting: Granting::default(),
+                        is_answered: false,
+                    })
                 }
                 None => None,
             };
@@ -288,6 +373,26 @@ async fn send(
             within(Some(until), delivers, || port.full_error()).await?;
             Ok(asked.map_or(Sent::Tell, |asked| Sent::Here(Box::new(asked))))
         }
+    }
+}
+
+/// Room that a reader in this process keeps granting as it reads: a quarter of the window at a time.
+#[derive(Debug, Default)]
+struct Granting {
+    read: Weight,
+    granted: Weight,
+}
+
+impl Granting {
+    /// An item of `bytes` was read; answers the sum of grants when it is time to say it.
+    fn read(&mut self, bytes: usize) -> Option<Weight> {
+        self.read = self.read.plus(Weight { messages: 1, bytes: bytes as u64 });
+        let unsaid = self.read.minus(self.granted);
+        let is_due = unsaid.messages >= STREAM_WINDOW.messages / 4 || unsaid.bytes >= STREAM_WINDOW.bytes / 4;
+        is_due.then(|| {
+            self.granted = self.read;
+            self.read.plus(STREAM_WINDOW)
+        })
     }
 }
 
@@ -312,15 +417,15 @@ impl Origin for Here {
             Answer::Frame { outcome: header.outcome, content: header.content, payload: payload.into() };
         if header.outcome == Outcome::Item {
             self.shared.pending.with(header.correlation, |waiter| {
-                if let Waiter::Stream(reader) = waiter {
-                    drop(reader.try_send(answer));
+                if let Waiter::Stream(stream) = waiter {
+                    stream.on_item(answer);
                 }
             });
             return Ok(());
         }
         match self.shared.pending.take(header.correlation) {
             Some(Waiter::Ask(asker)) => drop(asker.send(answer)),
-            Some(Waiter::Stream(reader)) => drop(reader.try_send(answer)),
+            Some(Waiter::Stream(stream)) => stream.on_end(answer),
             Some(Waiter::Relay { .. }) | None => {}
         }
         Ok(())
@@ -337,6 +442,10 @@ impl Origin for Here {
 
     fn end(&self, correlation: u64) {
         self.shared.running.lock().remove(&correlation);
+    }
+
+    fn is_withdrawn(&self, correlation: u64) -> bool {
+        self.shared.pending.with(correlation, |_| ()).is_none()
     }
 
     fn here(&self) -> &str {

@@ -23,11 +23,13 @@ mod dynamic;
 mod failure;
 mod frames;
 mod inlet;
+mod kept;
 mod membership;
 mod mesh;
 mod monitor;
 mod node;
 mod node_actor;
+mod parking;
 mod pending;
 mod port;
 mod registry;
@@ -35,8 +37,10 @@ mod reliable;
 mod remote;
 mod session;
 mod shared;
+mod stream_in;
 mod stream_out;
 mod tasks;
+mod ticket;
 mod trust;
 mod wire;
 
@@ -55,13 +59,14 @@ pub use node_actor::{
 pub use registry::{SpawnContext, Spawnable};
 pub use reliable::Reliable;
 pub use session::HelloError;
+pub use ticket::InvalidTicket;
 pub use trust::RenewError;
 pub use wire::{KindError, Kinds, WireActor, WireMessage, raw_bytes};
 
 pub use mesh_actor::{
-    Actor, ActorInfo, ActorRef, ActorSpec, AskError, Cancel, Class, Context, ExitReason, Handler, Items,
-    MailboxConfig, Message, Open, Overflow, Recipient, ReplyStream, Restart, RetryHint, Runtimes, Sender,
-    StartError, StreamHandler, Streaming,
+    Actor, ActorInfo, ActorRef, ActorSpec, AskError, CONFIRM_TIMEOUT, Cancel, Class, Context, ExitReason,
+    Handler, Items, MailboxConfig, Message, Open, Overflow, Recipient, ReplyStream, Restart, RetryHint,
+    Runtimes, Sender, StartError, StreamHandler, Streaming,
 };
 pub use mesh_net::{
     Authority, BindError, ConnectError, Endpoint, Identity, IdentityError, IdentityPem, MemoryNetwork,

@@ -11,7 +11,9 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use mesh_actor::{AskError, Deliver, Message, Meta, Recipient, TellError, TryTellError};
+use mesh_actor::{
+    AskError, CONFIRM_TIMEOUT, Cancel, Deliver, Message, Meta, Recipient, TellError, TryTellError,
+};
 use mesh_proto::{
     ActorPath, decode_frame, decode_payload, encode_payload, encode_payload_to_vec,
     frame::{Content, Control, MessageHeader, Outcome},
@@ -34,7 +36,7 @@ use tokio::{
 mod ask;
 mod stream;
 
-pub(crate) use stream::{Granting, stream_queue};
+pub(crate) use stream::{Named, attach, name_stream};
 
 /// The way to a path for messages of the type `M`.
 pub(crate) struct Remote<M> {
@@ -236,6 +238,10 @@ impl<M: WireMessage> Deliver<M> for Remote<M> {
     }
 
     fn ask(&self, message: M, meta: Meta) -> BoxFuture<'static, Result<M::Reply, AskError>> {
+        if meta.cancel.is_some() {
+            let route = Arc::clone(&self.route);
+            return Box::pin(async move { route.ask(message, meta).await });
+        }
         match self.route.ask_now(message, &meta) {
             Ok(waiting) => Box::pin(waiting),
             Err(message) => {
@@ -256,10 +262,15 @@ impl Route {
         let (channel, kind) = match self.channel_now() {
             Some(known) => known,
             None => match within(deadline, self.way::<M>(M::KIND, false), || self.unsent()).await? {
-                Way::Here(recipient) => return recipient.ask(message).deadline(deadline).await,
+                Way::Here(recipient) => {
+                    let ask = recipient.ask(message).deadline(deadline);
+                    let Some(unwanted) = meta.cancel else { return ask.await };
+                    return ask.cancel_on(unwanted).await;
+                }
                 Way::There(channel, kind) => (channel, kind),
             },
         };
+        let unwanted = meta.cancel.as_ref();
         let (reply, replied) = oneshot::channel();
         let asked = Asked::new(channel.session(), Waiter::Ask(reply))?;
         let header = MessageHeader {
@@ -272,7 +283,8 @@ impl Route {
             Err(Unsent::Closed(failure)) => return Err(error_of(failure)),
             Err(Unsent::NoCredit | Unsent::Opening | Unsent::Later) => {
                 let payload = encoded(&self.path, &message)?;
-                within(deadline, channel.send(header, payload), || self.unsent()).await?;
+                let sends = unless(unwanted, channel.send(header, payload), &self.path);
+                within(deadline, sends, || self.unsent()).await?;
             }
         }
         let late = || AskError::DeadlineExceeded {
@@ -280,9 +292,9 @@ impl Route {
             budget_ms: elapsed_ms(started, deadline),
             may_have_run: true,
         };
-        let answer = within(deadline, async { Ok(replied.await) }, late).await?;
+        let answer = within(deadline, asked.ended(replied, unwanted, &self.path), late).await?;
         asked.answered();
-        reply_of(answer.unwrap_or(Answer::Lost), channel.session(), &self.path)
+        reply_of(answer, channel.session(), &self.path)
     }
 
     /// The error of a message that was not sent in time: the mailbox was full, or there was no way to it.
@@ -314,6 +326,28 @@ impl Asked {
         Ok(Self { session: Arc::clone(session), correlation, is_answered: false })
     }
 
+    /// The answer; once it is unwanted, the end of the message, for which no longer is waited than that takes to be
+    /// confirmed.
+    async fn ended(
+        &self,
+        mut replied: oneshot::Receiver<Answer>,
+        unwanted: Option<&Cancel>,
+        path: &ActorPath,
+    ) -> Result<Answer, AskError> {
+        if let Some(unwanted) = unwanted {
+            tokio::select! {
+                biased;
+                answer = &mut replied => return Ok(answer.unwrap_or(Answer::Lost)),
+                () = unwanted.cancelled() => {}
+            }
+            self.session.control(&Control::Cancel { correlation: self.correlation });
+            let unconfirmed = |_elapsed| AskError::Unconfirmed { path: path.to_string() };
+            let answer = timeout(CONFIRM_TIMEOUT, replied).await.map_err(unconfirmed)?;
+            return Ok(answer.unwrap_or(Answer::Lost));
+        }
+        Ok(replied.await.unwrap_or(Answer::Lost))
+    }
+
     pub(crate) fn answered(mut self) {
         self.is_answered = true;
     }
@@ -343,7 +377,10 @@ fn reply_of<R: DeserializeOwned>(answer: Answer, session: &Session, path: &Actor
 }
 
 /// A reply out of a frame.
-pub(crate) fn reply_from<R: DeserializeOwned>(answer: Answer, path: &ActorPath) -> Result<R, AskError> {
+pub(crate) fn reply_from<R: DeserializeOwned>(
+    answer: Answer,
+    path: &(impl ToString + ?Sized),
+) -> Result<R, AskError> {
     let unreadable =
         |reason: String| AskError::BadMessage { path: path.to_string(), kind: "reply".to_owned(), reason };
     match answer {
@@ -368,6 +405,19 @@ fn encoded<M: WireMessage>(path: &ActorPath, message: &M) -> Result<Bytes, AskEr
 
 fn unwritable<M: WireMessage>(path: &ActorPath, reason: String) -> AskError {
     AskError::BadMessage { path: path.to_string(), kind: M::KIND.to_owned(), reason }
+}
+
+/// Runs `work`, which sends a message, until the message is unwanted.
+async fn unless<T>(
+    unwanted: Option<&Cancel>,
+    work: impl Future<Output = Result<T, AskError>>,
+    path: &ActorPath,
+) -> Result<T, AskError> {
+    let Some(unwanted) = unwanted else { return work.await };
+    tokio::select! {
+        done = work => done,
+        () = unwanted.cancelled() => Err(AskError::Cancelled { path: path.to_string() }),
+    }
 }
 
 /// Runs `work` until the deadline.

@@ -13,6 +13,7 @@ use crate::{
     channel::{Channel, write_frame},
     frames::Origin,
     inlet::Inlet,
+    parking::{Owner, Parking},
     pending::{Answer, Pending, Waiter},
     shared::Shared,
     stream_out::StreamOut,
@@ -30,7 +31,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -85,7 +86,10 @@ pub(crate) struct Session {
     channels: Mutex<Channels>,
     inlets: Mutex<HashMap<u32, Arc<Inlet>>>,
     running: Mutex<HashMap<u64, Running>>,
-    withdrawn: Mutex<Withdrawn>,
+    withdrawn: Withdrawn,
+    /// Streams whose readers went away for now, before they began.
+    detached: Withdrawn,
+    closed_with: OnceLock<CloseCode>,
     bodies: body::Bodies,
     unread: Arc<unread::Unread>,
     next_body: AtomicU64,
@@ -106,7 +110,12 @@ enum Running {
     /// By an actor here.
     Here(Arc<StreamOut>),
     /// By another node, on which we asked under this number.
-    Relayed { to: Arc<Session>, correlation: u64 },
+    Relayed {
+        to: Arc<Session>,
+        correlation: u64,
+        /// Whether it is a stream that is kept there for its reader.
+        keeps: bool,
+    },
 }
 
 impl Session {
@@ -205,26 +214,33 @@ impl Session {
     }
 
     /// Notes which ask of ours works for an ask of the peer.
-    pub(crate) fn relays_to(&self, theirs: u64, to: &Arc<Self>, ours: u64) {
-        let relayed = Running::Relayed { to: Arc::clone(to), correlation: ours };
+    pub(crate) fn relays_to(&self, theirs: u64, to: &Arc<Self>, ours: u64, keeps: bool) {
+        let relayed = Running::Relayed { to: Arc::clone(to), correlation: ours, keeps };
         self.running.lock().insert(theirs, relayed);
-        // One lock at a time: a withdrawal takes both, in the other order.
-        let is_withdrawn = self.withdrawn.lock().take(theirs);
-        let relayed = if is_withdrawn { self.running.lock().remove(&theirs) } else { None };
-        if let Some(relayed) = relayed {
-            relayed.cancel();
+        // In this order: a withdrawal that comes now finds the ask in one of the two.
+        let (is_withdrawn, is_detached) = (self.withdrawn.take(theirs), self.detached.take(theirs));
+        if !is_withdrawn && !is_detached && !self.is_closed() {
+            return;
         }
+        let Some(relayed) = self.running.lock().remove(&theirs) else { return };
+        if is_withdrawn { relayed.cancel() } else { relayed.detach() }
     }
 
     /// The peer is at fault: says so, and ends the connection.
     pub(crate) fn violation(&self, what: &str) {
         tracing::warn!(peer = %self.peer.name, reason = what, "peer broke the protocol");
-        self.connection.close(CloseCode::ProtocolError, what);
+        self.close(CloseCode::ProtocolError, what);
     }
 
     /// Ends the connection on purpose.
     pub(crate) fn close(&self, code: CloseCode, reason: &str) {
+        let _ = self.closed_with.set(code);
         self.connection.close(code, reason);
+    }
+
+    /// Whose streams the peer's streams are.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner { role: self.peer.role, id: self.peer.id.0 }
     }
 
     /// The error of a message that cannot reach the peer, or whose reply cannot come back.
@@ -243,8 +259,9 @@ impl Session {
         self.control.close();
         self.replies.close();
         self.lanes.iter().for_each(Outbox::close);
+        let may_return = self.may_return(&reason);
         for waiter in self.pending.close() {
-            self.give_up(waiter);
+            self.give_up(waiter, may_return);
         }
         let failure = self.unreachable_failure(false);
         let channels = std::mem::take(&mut *self.channels.lock());
@@ -253,22 +270,37 @@ impl Session {
         }
         self.inlets.lock().clear();
         let running = std::mem::take(&mut *self.running.lock());
-        for (_, running) in running {
-            running.cancel();
+        for running in running.into_values() {
+            if has_left(&reason) {
+                running.abandon();
+            } else {
+                running.detach();
+            }
         }
         self.tasks.abort();
         reason
     }
 
-    fn give_up(&self, waiter: Waiter) {
+    fn give_up(&self, waiter: Waiter, may_return: bool) {
         match waiter {
             Waiter::Ask(asker) => drop(asker.send(Answer::Lost)),
-            // A reader whose queue is full finds its end when it has read what is there.
-            Waiter::Stream(reader) => drop(reader.try_send(Answer::Lost)),
+            Waiter::Stream(stream) => stream.lost(may_return),
             Waiter::Relay { to, correlation } => {
                 to.forget(correlation);
-                crate::frames::refuse(&*to, correlation, &self.unreachable_failure(true));
+                let failure = crate::failure::lost(&self.unreachable(true), may_return, &self.shared.me.name);
+                crate::frames::refuse(&*to, correlation, &failure);
             }
+        }
+    }
+
+    /// Whether the connection's end may be the way's only, and the peer's process be the same when it comes back.
+    fn may_return(&self, reason: &CloseReason) -> bool {
+        match reason {
+            CloseReason::Local => self.closed_with.get() == Some(&CloseCode::Duplicate),
+            CloseReason::Peer { code, .. } => matches!(code, CloseCode::Duplicate | CloseCode::Unanswered),
+            CloseReason::TimedOut | CloseReason::Transport(_) => true,
+            // Restarted, or for a reason that is not known here.
+            _ => false,
         }
     }
 
@@ -277,14 +309,47 @@ impl Session {
     }
 }
 
+/// Whether the peer said that it goes, and its readers with it.
+fn has_left(reason: &CloseReason) -> bool {
+    use CloseCode::{Dropped, Leaving, Shutdown};
+    matches!(reason, CloseReason::Peer { code: Dropped | Leaving | Shutdown, .. })
+}
+
 impl Running {
+    /// The asker has withdrawn it, and hears of its end.
     fn cancel(self) {
         match self {
-            Self::Here(stream) => stream.cancel.cancel(),
-            Self::Relayed { to, correlation } => {
+            Self::Here(stream) => stream.withdraw(),
+            Self::Relayed { to, correlation, .. } => to.control(&Control::Cancel { correlation }),
+        }
+    }
+
+    /// The asker is gone for good.
+    fn abandon(self) {
+        if let Self::Relayed { to, correlation, .. } = &self {
+            to.pending.take(*correlation);
+        }
+        self.cancel();
+    }
+
+    /// The asker leaves a stream for now, and hears when the stream is kept for it.
+    fn leave(self, here: &str) {
+        match self {
+            Self::Here(stream) => stream.leave(here),
+            Self::Relayed { to, correlation, keeps: true } => to.control(&Control::Detach { correlation }),
+            relayed @ Self::Relayed { .. } => relayed.cancel(),
+        }
+    }
+
+    /// The asker was cut off: a stream may be kept for it.
+    fn detach(self) {
+        match self {
+            Self::Here(stream) => stream.lost(),
+            Self::Relayed { to, correlation, keeps: true } => {
                 to.pending.take(correlation);
-                to.control(&Control::Cancel { correlation });
+                to.control(&Control::Detach { correlation });
             }
+            relayed @ Self::Relayed { .. } => relayed.abandon(),
         }
     }
 }
@@ -336,15 +401,31 @@ impl Origin for Session {
     fn begin(&self, correlation: u64, stream: Arc<StreamOut>) {
         self.running.lock().insert(correlation, Running::Here(Arc::clone(&stream)));
         // In this order: a withdrawal that comes now finds the ask in one of the two.
-        let is_withdrawn = self.withdrawn.lock().take(correlation);
-        if is_withdrawn || self.is_closed() {
+        if self.withdrawn.take(correlation) {
             self.forget(correlation);
-            stream.cancel.cancel();
+            stream.withdraw();
+        } else if self.detached.take(correlation) || self.is_closed() {
+            self.forget(correlation);
+            stream.lost();
         }
     }
 
     fn end(&self, correlation: u64) {
         self.forget(correlation);
+    }
+
+    fn is_withdrawn(&self, correlation: u64) -> bool {
+        self.withdrawn.take(correlation)
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_closed()
+    }
+
+    fn keeper(&self) -> Option<(Owner, Arc<Parking>)> {
+        let parking = &self.shared.parking;
+        let keeps = parking.is_open() && self.peer.features & Control::REATTACHES != 0;
+        keeps.then(|| (self.owner(), Arc::clone(parking)))
     }
 
     fn here(&self) -> &str {

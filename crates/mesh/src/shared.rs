@@ -1,12 +1,12 @@
 //! What all parts of one node, or of one client, share.
 
 use crate::{
-    failure::ended, membership::Membership, pending::Pending, port::Local, registry::Registry,
-    session::Session, stream_out::StreamOut, tasks::Tasks, trust::Trust,
+    failure::ended, membership::Membership, parking::Parking, pending::Pending, port::Local,
+    registry::Registry, session::Session, stream_out::StreamOut, tasks::Tasks, trust::Trust,
 };
 use futures::FutureExt;
 use mesh_actor::{AskError, ExitReason, System};
-use mesh_proto::{ActorId, ActorPath, Boot, InvalidPath, NodeId, membership::Load};
+use mesh_proto::{ActorId, ActorPath, Boot, InvalidPath, NodeId, frame::Control, membership::Load};
 use parking_lot::{Mutex, RwLock};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -55,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) pending: Pending,
     /// Their streams.
     pub(crate) running: Mutex<HashMap<u64, Arc<StreamOut>>>,
+    /// Streams that are kept for readers who were cut off.
+    pub(crate) parking: Arc<Parking>,
     pub(crate) tasks: Tasks,
     pub(crate) reclaimer: Reclaimer,
     pub(crate) trust: Trust,
@@ -79,6 +81,16 @@ impl Shared {
             Role::Member(membership) => Some(membership),
             Role::Client { .. } => None,
         }
+    }
+
+    /// What the hello says that this process can do.
+    pub(crate) fn features(&self) -> u64 {
+        self.trust.features() | Control::REATTACHES
+    }
+
+    /// Whether this is a client whose one connection is over.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        matches!(&self.role, Role::Client { uplink } if uplink.get().is_none_or(|session| session.is_closed()))
     }
 
     /// What the hello tells of where this process accepts connections.

@@ -142,6 +142,30 @@ pub enum Control {
         /// The new certificate, DER; `None` if this node issues none.
         certificate: Option<Vec<u8>>,
     },
+    /// Goes on with a stream whose connection was lost, with the item of this number. It is answered as the message was that
+    /// began the stream: by items and a reply, or by a failure.
+    Attach {
+        /// The asker's channel to the actor that makes the items.
+        channel: u32,
+        /// The asker's number for the answers from now on.
+        correlation: u64,
+        /// The id that the asker gave the stream when it began.
+        stream: u128,
+        /// The first item that the asker has not got, counted from 1.
+        next: u64,
+    },
+    /// The reader of a stream is away: the stream is kept as if the reader's connection had been lost.
+    Detach {
+        /// The asker's number.
+        correlation: u64,
+    },
+    /// The reader has a stream's end: nothing of the stream has to be kept.
+    Release {
+        /// The asker's channel to the actor that made the items.
+        channel: u32,
+        /// The id that the asker gave the stream.
+        stream: u128,
+    },
 }
 
 impl Control {
@@ -149,4 +173,10 @@ impl Control {
     pub const OPENS_FOR_CLIENTS: u64 = 1;
     /// A [`Hello::features`] bit: the sender holds the authority's key, and answers [`Control::Renew`].
     pub const ISSUES: u64 = 2;
+    /// A [`Hello::features`] bit: the sender keeps streams that carry an id for readers who were cut off, and knows
+    /// [`Control::Attach`], [`Control::Detach`] and [`Control::Release`].
+    ///
+    /// The id stands before the message that begins the stream ([`Content::BincodeWithId`](super::Content)), and the
+    /// stream's [`Control::StreamGrant`]s acknowledge its items: those up to the sum of grants less the first window.
+    pub const REATTACHES: u64 = 8;
 }

@@ -60,6 +60,9 @@ fn every_control_frame() -> Vec<Control> {
         Control::OpenFor { channel: 1, path: "echo".to_owned(), client: vec![0x30, 0x82] },
         Control::Renew,
         Control::Renewed { certificate: Some(vec![0x30, 0x82]) },
+        Control::Attach { channel: 1, correlation: 300, stream: 7, next: 34 },
+        Control::Detach { correlation: 300 },
+        Control::Release { channel: 1, stream: u128::MAX },
     ]
 }
 
