@@ -201,13 +201,15 @@ pub(crate) fn detached(path: &str, here: &str) -> Failure {
 
 /// A stream ends here, behind what was received: why the way to it was not found again.
 pub(crate) fn stream_lost(path: &str, received: u64, why: &AskError, here: &str) -> Failure {
-    let why = failure_of(why, here);
-    Failure {
-        code: "STREAM_LOST".to_owned(),
-        message: format!("the stream from {path} was lost behind item {received}: {}", why.message),
-        details: Json::of(&json!({ "path": path, "received": received, "code": why.code })),
-        retry: Retry::Never,
-        may_have_run: true,
-        origin: why.origin,
-    }
+    let message = format!("the stream from {path} was lost behind item {received}: {why}");
+    let node = path.split_once('/').map_or(path, |(node, _)| node);
+    // Its handler has run, if only in part: what tells that nothing ran is not the end of a stream.
+    let end = match why {
+        AskError::Unreachable { .. } | AskError::NoSuchNode { .. } | AskError::DeadlineExceeded { .. } => {
+            AskError::Unreachable { node: node.to_owned(), may_have_run: true }
+        }
+        _ => AskError::Stopped { path: path.to_owned() },
+    };
+    let details = Json::of(&json!({ "path": path, "node": node, "received": received }));
+    Failure { message, details, ..failure_of(&end, here) }
 }

@@ -207,8 +207,9 @@ impl Mesh {
     ///
     /// # Errors
     /// [`AskError::BadPath`] when that is no ticket, [`AskError::UnknownKind`] when it is one of another kind of message.
-    /// Whatever else stands in the way ends the stream: `STREAM_GONE` when it is over, was not kept, or is another's, and
-    /// `STREAM_LOST` when the way to it was not found within 30 s.
+    /// Whatever else stands in the way ends the stream: `STREAM_GONE` when it is over, was not kept, or is another's,
+    /// [`AskError::Stopped`] when its actor is gone, and [`AskError::Unreachable`] when the way to it was not found within
+    /// 30 s.
     pub fn attach<M>(&self, ticket: &str, after: u64, timeout: Duration) -> Result<ReplyStream<M>, AskError>
     where
         M: WireMessage + Streaming<Item: Serialize + DeserializeOwned>,

@@ -168,6 +168,7 @@ impl Parking {
     }
 
     /// How many streams and bytes are held.
+    #[cfg(test)]
     pub(crate) fn holds(&self) -> (usize, usize) {
         (self.streams.lock().len(), self.bytes.load(Ordering::Acquire))
     }

@@ -24,7 +24,7 @@ use mesh_actor::AskError;
 use mesh_net::{CloseCode, CloseReason, Connection, Credential, Outbox, Role};
 use mesh_proto::{
     Boot, EncodeError, Failure, NodeId, encode_frame,
-    frame::{Body, Control, INLINE_BYTES_MAX, LANES, MESSAGE_BYTES_MAX, ReplyHeader},
+    frame::{Body, Control, INLINE_BYTES_MAX, LANES, MESSAGE_BYTES_MAX, Outcome, ReplyHeader},
 };
 use parking_lot::Mutex;
 use std::{
@@ -304,6 +304,18 @@ impl Session {
         }
     }
 
+    /// A reply for which there is no place: its asker is told. An item that has none is of a peer that makes room for items
+    /// without reading any.
+    fn refuse_unread(&self, outcome: Outcome) -> Result<(), EncodeError> {
+        if outcome == Outcome::Item {
+            self.violation("makes room for items that it does not read");
+            return Ok(());
+        }
+        let reason =
+            format!("{} bytes of replies wait for their asker to read them", unread::UNREAD_BYTES_MAX);
+        Err(EncodeError { reason })
+    }
+
     fn forget(&self, correlation: u64) {
         self.running.lock().remove(&correlation);
     }
@@ -364,9 +376,14 @@ impl Origin for Session {
         mut header: ReplyHeader,
         write: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), EncodeError>,
     ) -> Result<(), EncodeError> {
-        let mut large = None;
+        let (mut large, mut is_unread) = (None, false);
         let written = self.replies.push_always(|buffer| {
             let before = buffer.len();
+            // What tells of an end is short, and goes in any case.
+            if before > unread::UNREAD_BYTES_MAX && header.outcome != Outcome::Failure {
+                is_unread = true;
+                return Ok(());
+            }
             let written = write_frame(buffer, |buffer| {
                 header.encode(buffer);
                 let start = buffer.len();
@@ -383,15 +400,16 @@ impl Origin for Session {
         });
         // A closed outbox has nobody at its end: the asker already knows.
         written.unwrap_or(Ok(()))?;
+        if is_unread {
+            return self.refuse_unread(header.outcome);
+        }
         let Some(payload) = large else { return Ok(()) };
         if payload.len() > MESSAGE_BYTES_MAX {
             let reason = format!("{} bytes are more than the {MESSAGE_BYTES_MAX} of a reply", payload.len());
             return Err(EncodeError { reason });
         }
         let Some(claim) = self.unread.claim(payload.len()) else {
-            let reason =
-                format!("{} bytes of replies wait for their asker to read them", unread::UNREAD_BYTES_MAX);
-            return Err(EncodeError { reason });
+            return self.refuse_unread(header.outcome);
         };
         header.body = Some(self.send_body_held(payload, Some(claim)));
         let _ = self.replies.push_always(|buffer| write_frame(buffer, |buffer| header.encode(buffer)));
@@ -438,3 +456,6 @@ impl fmt::Debug for Session {
         f.debug_struct("Session").field("peer", &self.peer.name).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod threats;

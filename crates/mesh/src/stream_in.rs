@@ -131,13 +131,19 @@ impl StreamIn {
 
     pub(crate) fn on_item(&self, answer: Answer) {
         let mut state = self.state.lock();
-        // The queue is as wide as the window: a peer that overruns it breaks its stream.
         match self.queue.try_send(answer) {
             Ok(()) => {
                 state.received += 1;
                 state.away = None;
             }
-            Err(_) => state.is_over = true,
+            // The queue is as wide as the window.
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                if let Some(link) = &state.link {
+                    link.session.violation("sent items that there was no room for");
+                }
+            }
+            // The reader is about to leave, and says so.
+            Err(mpsc::error::TrySendError::Closed(_)) => {}
         }
     }
 
@@ -250,9 +256,6 @@ impl StreamIn {
                     AskError::Unreachable { node: again.ticket.path.clone(), may_have_run: true }
                 }
             };
-            if self.state.lock().is_over {
-                return;
-            }
             let next = Instant::now() + pause;
             let passes = matches!(error, AskError::Unreachable { .. }) && !again.shared.is_cut_off();
             if !passes || next >= until {
@@ -279,8 +282,16 @@ impl StreamIn {
         };
         let channel = session.channel(&ticket.path);
         let terms = channel.opened().await.map_err(error_of)?;
-        if terms.actor != ticket.actor || session.peer().features & Control::REATTACHES == 0 {
+        if terms.actor != ticket.actor {
+            return Err(AskError::Stopped { path: ticket.path.clone() });
+        }
+        if session.peer().features & Control::REATTACHES == 0 {
             return Err(error_of(stream_gone(&ticket.path, None, &shared.me.name)));
+        }
+        if self.state.lock().is_over {
+            // The reader has left meanwhile: nothing has to be kept for it.
+            session.control(&Control::Release { channel: channel.number(), stream: ticket.stream });
+            return Ok(());
         }
         let waiter = Waiter::Stream(Arc::clone(self));
         let correlation = session.pending().insert(waiter).map_err(|_| session.unreachable(true))?;
@@ -288,6 +299,7 @@ impl StreamIn {
         if state.is_over {
             drop(state);
             session.pending().take(correlation);
+            session.control(&Control::Release { channel: channel.number(), stream: ticket.stream });
             return Ok(());
         }
         let (channel, stream, next) = (channel.number(), ticket.stream, state.received + 1);

@@ -85,5 +85,8 @@ fn pass_on(to: &Arc<Session>, correlation: u64, answer: Answer) {
         buffer.put_slice(&payload);
         Ok(())
     });
-    debug_assert!(sent.is_ok(), "a payload that came is one that can go");
+    if let Err(error) = sent {
+        let failure = crate::failure::bad_message("", "reply", error.reason, to.here());
+        crate::frames::refuse(&**to, correlation, &failure);
+    }
 }

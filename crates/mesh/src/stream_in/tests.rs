@@ -464,3 +464,40 @@ async fn a_withdrawn_ask_that_waits_behind_another_never_runs(lab: Lab, log: Log
     eventually("the last message", || log.lock().len() == 4).await;
     assert_eq!(*log.lock(), ["beta began", "beta ended", "beta began", "beta ended"]);
 }
+
+/// A cable that is cut for 4 s: both ends find the connection dead, and neither the other node.
+#[tokio::test(start_paused = true)]
+async fn a_stream_goes_on_when_a_cut_cable_is_mended() {
+    let (lab, log) = (Lab::memory(), Log::default());
+    let (alpha, beta) = lab.pair(LONG, &log).await;
+    let Lab::Memory(network) = &lab else { unreachable!("it is in memory") };
+    let counter = alpha.mesh().stream_recipient::<CountTo>("beta/counter").unwrap();
+    let mut stream = counter.stream(CountTo { to: 300 });
+    for number in 1..=300 {
+        if number == 100 {
+            network.partition("alpha", "beta");
+        }
+        match tokio::time::timeout(Duration::from_secs(4), stream.next()).await {
+            Ok(item) => assert_eq!(item, Some(number)),
+            Err(_cut) => {
+                assert!(session(&alpha, &beta).is_none(), "the connection is given up");
+                network.heal();
+                assert_eq!(stream.next().await, Some(number));
+            }
+        }
+    }
+    assert_eq!(stream.finish().await.as_deref(), Ok("all"));
+    assert_eq!(*log.lock(), ["beta made all"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_of_this_process_has_no_ticket_and_is_not_kept() {
+    let log = Log::default();
+    let alpha = Lab::memory().node("alpha", &[], LONG, &log).await;
+    let counter = alpha.mesh().stream_recipient::<CountTo>("alpha/counter").unwrap();
+    let mut stream = counter.stream(CountTo { to: 3 });
+    assert_eq!(stream.next().await, Some(1));
+    assert_eq!(stream.ticket(), None, "of this process");
+    assert_eq!(stream.finish().await.as_deref(), Ok("all"));
+    assert_eq!(alpha.mesh().shared().parking.holds(), (0, 0));
+}
