@@ -29,8 +29,8 @@ torture: tools ## hundreds of kills and cuts, thousands of random cases (two hou
 	$(CARGO) build --workspace --all-targets
 	PROPTEST_CASES=10000 MESH_SEEDS=10000 $(CARGO) test --workspace --lib
 	BIN=$(BIN) MESH_KILLS=100 $(CARGO) test -p integration-tests --test it -- --test-threads=1 mesh::
-	BIN=$(BIN) MESH_KILLS=100 MESH_CUTS=20 MESH_CUT_SECONDS=30 \
-		$(CARGO) test -p integration-tests --test it -- --test-threads=1 faults::
+	BIN=$(BIN) MESH_KILLS=100 MESH_CUTS=20 MESH_CUT_SECONDS=30 MESH_STREAM_SECONDS=60 \
+		$(CARGO) test -p integration-tests --test it -- --test-threads=1 faults:: streams::
 
 # Real networks are made by tests where `ip` and `nft` are; this fetches them where it can.
 tools:

@@ -6,4 +6,5 @@ mod faults;
 mod identity;
 mod mesh;
 mod refusals;
+mod streams;
 mod tidy;
