@@ -11,12 +11,10 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use mesh_actor::{
-    AskError, CONFIRM_TIMEOUT, Cancel, Deliver, Message, Meta, Recipient, TellError, TryTellError,
-};
+use mesh_actor::{AskError, Cancel, Deliver, Message, Meta, Recipient, TellError, TryTellError};
 use mesh_proto::{
     ActorPath, decode_frame, decode_payload, encode_payload, encode_payload_to_vec,
-    frame::{Content, Control, MessageHeader, Outcome},
+    frame::{Content, MessageHeader, Outcome},
 };
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
@@ -34,8 +32,10 @@ use tokio::{
 };
 
 mod ask;
+mod asked;
 mod stream;
 
+pub(crate) use asked::Asked;
 pub(crate) use stream::{Named, attach, name_stream};
 
 /// The way to a path for messages of the type `M`.
@@ -304,66 +304,6 @@ impl Route {
             node: self.path.node().unwrap_or(self.mesh.node_name()).to_owned(),
             may_have_run: false,
         })
-    }
-}
-
-/// An ask in the table of its connection. Dropped before it was answered, it withdraws the ask.
-pub(crate) struct Asked {
-    session: Arc<Session>,
-    pub(crate) correlation: u64,
-    is_answered: bool,
-}
-
-impl Asked {
-    pub(crate) fn new(session: &Arc<Session>, waiter: Waiter) -> Result<Self, AskError> {
-        Self::until(session, waiter, None)
-    }
-
-    /// One that ends as `Late` at its deadline.
-    fn until(session: &Arc<Session>, waiter: Waiter, deadline: Option<Instant>) -> Result<Self, AskError> {
-        let inserted = session.pending().insert_until(waiter, deadline);
-        let correlation = inserted.map_err(|_| session.unreachable(false))?;
-        Ok(Self { session: Arc::clone(session), correlation, is_answered: false })
-    }
-
-    /// The answer; once it is unwanted, the end of the message, for which no longer is waited than that takes to be
-    /// confirmed.
-    async fn ended(
-        &self,
-        mut replied: oneshot::Receiver<Answer>,
-        unwanted: Option<&Cancel>,
-        path: &ActorPath,
-    ) -> Result<Answer, AskError> {
-        if let Some(unwanted) = unwanted {
-            tokio::select! {
-                biased;
-                answer = &mut replied => return Ok(answer.unwrap_or(Answer::Lost)),
-                () = unwanted.cancelled() => {}
-            }
-            self.session.control(&Control::Cancel { correlation: self.correlation });
-            let unconfirmed = |_elapsed| AskError::Unconfirmed { path: path.to_string() };
-            let answer = timeout(CONFIRM_TIMEOUT, replied).await.map_err(unconfirmed)?;
-            return Ok(answer.unwrap_or(Answer::Lost));
-        }
-        Ok(replied.await.unwrap_or(Answer::Lost))
-    }
-
-    pub(crate) fn answered(mut self) {
-        self.is_answered = true;
-    }
-
-    /// The peer knows nothing of it: there is nothing to withdraw.
-    fn never_sent(self) {
-        self.session.pending().take(self.correlation);
-        self.answered();
-    }
-}
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        if !self.is_answered && self.session.pending().take(self.correlation).is_some() {
-            self.session.control(&Control::Cancel { correlation: self.correlation });
-        }
     }
 }
 

@@ -11,12 +11,10 @@
 
 use crate::{
     channel::{Channel, write_frame},
-    frames::Origin,
     inlet::Inlet,
-    parking::{Owner, Parking},
+    parking::Owner,
     pending::{Answer, Pending, Waiter},
     shared::Shared,
-    stream_out::StreamOut,
     tasks::Tasks,
 };
 use bytes::Bytes;
@@ -24,7 +22,7 @@ use mesh_actor::AskError;
 use mesh_net::{CloseCode, CloseReason, Connection, Credential, Outbox, Role};
 use mesh_proto::{
     Boot, EncodeError, Failure, NodeId, encode_frame,
-    frame::{Body, Control, INLINE_BYTES_MAX, LANES, MESSAGE_BYTES_MAX, Outcome, ReplyHeader},
+    frame::{Body, Control, LANES, Outcome},
 };
 use parking_lot::Mutex;
 use std::{
@@ -42,12 +40,15 @@ mod guest;
 mod hello;
 mod lane;
 mod loss;
+mod origin;
 mod reply;
+mod running;
 mod streams;
 mod unread;
 mod withdrawn;
 
 pub use hello::HelloError;
+use running::{Running, has_left};
 use withdrawn::Withdrawn;
 
 /// Bytes that wait in front of a lane before its senders wait: 128 KiB.
@@ -103,19 +104,6 @@ struct Channels {
     by_path: HashMap<String, Arc<Channel>>,
     by_number: HashMap<u32, Arc<Channel>>,
     last: u32,
-}
-
-/// An ask of the peer that is being worked on.
-enum Running {
-    /// By an actor here.
-    Here(Arc<StreamOut>),
-    /// By another node, on which we asked under this number.
-    Relayed {
-        to: Arc<Session>,
-        correlation: u64,
-        /// Whether it is a stream that is kept there for its reader.
-        keeps: bool,
-    },
 }
 
 impl Session {
@@ -321,136 +309,6 @@ impl Session {
     }
 }
 
-/// Whether the peer said that it goes, and its readers with it.
-fn has_left(reason: &CloseReason) -> bool {
-    use CloseCode::{Dropped, Leaving, Shutdown};
-    matches!(reason, CloseReason::Peer { code: Dropped | Leaving | Shutdown, .. })
-}
-
-impl Running {
-    /// The asker has withdrawn it, and hears of its end.
-    fn cancel(self) {
-        match self {
-            Self::Here(stream) => stream.withdraw(),
-            Self::Relayed { to, correlation, .. } => to.control(&Control::Cancel { correlation }),
-        }
-    }
-
-    /// The asker is gone for good.
-    fn abandon(self) {
-        if let Self::Relayed { to, correlation, .. } = &self {
-            to.pending.take(*correlation);
-        }
-        self.cancel();
-    }
-
-    /// The asker leaves a stream for now, and hears when the stream is kept for it.
-    fn leave(self, here: &str) {
-        match self {
-            Self::Here(stream) => stream.leave(here),
-            Self::Relayed { to, correlation, keeps: true } => to.control(&Control::Detach { correlation }),
-            relayed @ Self::Relayed { .. } => relayed.cancel(),
-        }
-    }
-
-    /// The asker was cut off: a stream may be kept for it.
-    fn detach(self) {
-        match self {
-            Self::Here(stream) => stream.lost(),
-            Self::Relayed { to, correlation, keeps: true } => {
-                to.pending.take(correlation);
-                to.control(&Control::Detach { correlation });
-            }
-            relayed @ Self::Relayed { .. } => relayed.abandon(),
-        }
-    }
-}
-
-impl Origin for Session {
-    fn node(&self) -> Option<&Arc<str>> {
-        Some(&self.peer.name)
-    }
-
-    fn answer(
-        &self,
-        mut header: ReplyHeader,
-        write: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), EncodeError>,
-    ) -> Result<(), EncodeError> {
-        let (mut large, mut is_unread) = (None, false);
-        let written = self.replies.push_always(|buffer| {
-            let before = buffer.len();
-            // What tells of an end is short, and goes in any case.
-            if before > unread::UNREAD_BYTES_MAX && header.outcome != Outcome::Failure {
-                is_unread = true;
-                return Ok(());
-            }
-            let written = write_frame(buffer, |buffer| {
-                header.encode(buffer);
-                let start = buffer.len();
-                write(buffer)?;
-                if buffer.len() - start > INLINE_BYTES_MAX {
-                    large = Some(Bytes::from(buffer.split_off(start)));
-                }
-                Ok(())
-            });
-            if written.is_err() || large.is_some() {
-                buffer.truncate(before);
-            }
-            written
-        });
-        // A closed outbox has nobody at its end: the asker already knows.
-        written.unwrap_or(Ok(()))?;
-        if is_unread {
-            return self.refuse_unread(header.outcome);
-        }
-        let Some(payload) = large else { return Ok(()) };
-        if payload.len() > MESSAGE_BYTES_MAX {
-            let reason = format!("{} bytes are more than the {MESSAGE_BYTES_MAX} of a reply", payload.len());
-            return Err(EncodeError { reason });
-        }
-        let Some(claim) = self.unread.claim(payload.len()) else {
-            return self.refuse_unread(header.outcome);
-        };
-        header.body = Some(self.send_body_held(payload, Some(claim)));
-        let _ = self.replies.push_always(|buffer| write_frame(buffer, |buffer| header.encode(buffer)));
-        Ok(())
-    }
-
-    fn begin(&self, correlation: u64, stream: Arc<StreamOut>) {
-        self.running.lock().insert(correlation, Running::Here(Arc::clone(&stream)));
-        // In this order: a withdrawal that comes now finds the ask in one of the two.
-        if self.withdrawn.take(correlation) {
-            self.forget(correlation);
-            stream.withdraw();
-        } else if self.detached.take(correlation) || self.is_closed() {
-            self.forget(correlation);
-            stream.lost();
-        }
-    }
-
-    fn end(&self, correlation: u64) {
-        self.forget(correlation);
-    }
-
-    fn is_withdrawn(&self, correlation: u64) -> bool {
-        self.withdrawn.take(correlation)
-    }
-
-    fn is_over(&self) -> bool {
-        self.is_closed()
-    }
-
-    fn keeper(&self) -> Option<(Owner, Arc<Parking>)> {
-        let parking = &self.shared.parking;
-        let keeps = parking.is_open() && self.peer.features & Control::REATTACHES != 0;
-        keeps.then(|| (self.owner(), Arc::clone(parking)))
-    }
-
-    fn here(&self) -> &str {
-        &self.shared.me.name
-    }
-}
-
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session").field("peer", &self.peer.name).finish_non_exhaustive()
@@ -458,4 +316,4 @@ impl fmt::Debug for Session {
 }
 
 #[cfg(test)]
-mod threats;
+mod tests;

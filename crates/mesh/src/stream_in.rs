@@ -9,7 +9,7 @@ use crate::{
     pending::{Answer, Waiter},
     session::Session,
     shared::{Place, Shared, no_such_actor},
-    stream_out::STREAM_WINDOW,
+    stream_out::{STREAM_WINDOW, STREAM_WINDOW_ITEMS},
     ticket::Ticket,
 };
 use mesh_actor::AskError;
@@ -41,7 +41,7 @@ const PAUSE_MAX: Duration = Duration::from_millis(500);
 const USEFUL: Duration = Duration::from_secs(5);
 
 /// Answers that may wait for a stream's reader: as many items as it was sent without its word, and the end.
-const QUEUE: usize = STREAM_WINDOW.messages as usize + 2;
+const QUEUE: usize = STREAM_WINDOW_ITEMS as usize + 2;
 
 /// The reading half of one stream.
 pub(crate) struct StreamIn {

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 
 /// Room that every reader has at the start, and keeps making: 32 items and 256 KiB.
-pub(crate) const STREAM_WINDOW: Weight = Weight { messages: 32, bytes: 256 * 1024 };
+pub(crate) const STREAM_WINDOW: Weight = Weight { messages: STREAM_WINDOW_ITEMS as u64, bytes: 256 * 1024 };
+
+/// The items of [`STREAM_WINDOW`].
+pub(crate) const STREAM_WINDOW_ITEMS: u32 = 32;
 
 /// One ask that is being handled for a peer: its cancellation, and its stream's room.
 #[derive(Debug)]

@@ -57,7 +57,7 @@ mod tests {
         let actor = ActorId { node: NodeId(7), boot: Boot(1 << 50), serial: 3 };
         let (kind, path) = ("lab.count_to.v1".to_owned(), "beta/ticks".to_owned());
         let ticket = Ticket { stream: u128::MAX, actor, kind, path };
-        assert_eq!(ticket.to_string().parse(), Ok(ticket.clone()));
+        assert_eq!(ticket.to_string().parse(), Ok(ticket));
         for wrong in ["", "stream1", "stream1:x:1:1:1:a:b", "stream2:1:1:1:1:a:b", "stream1:1:1:1:1:a"] {
             assert_eq!(wrong.parse::<Ticket>(), Err(InvalidTicket), "{wrong}");
         }
