@@ -31,8 +31,8 @@ torture: tools ## hundreds of kills and cuts, thousands of random cases (two hou
 	MESH_KILLS=200 MESH_FLIPS=1 $(CARGO) test -p mesh-store --test it
 	BIN=$(BIN) MESH_KILLS=100 $(CARGO) test -p integration-tests --test it -- --test-threads=1 mesh::
 	BIN=$(BIN) MESH_ROLLS=20 $(CARGO) test -p integration-tests --test it -- --test-threads=1 rolling::
-	BIN=$(BIN) MESH_KILLS=100 MESH_CUTS=20 MESH_CUT_SECONDS=30 \
-		$(CARGO) test -p integration-tests --test it -- --test-threads=1 faults::
+	BIN=$(BIN) MESH_KILLS=100 MESH_CUTS=20 MESH_CUT_SECONDS=30 MESH_STREAM_SECONDS=60 \
+		$(CARGO) test -p integration-tests --test it -- --test-threads=1 faults:: streams::
 
 # Real networks are made by tests where `ip` and `nft` are; this fetches them where it can.
 tools:

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::{Lab, Process, binary};
+use crate::{Lab, Process, Tap, binary};
 
 /// The longest that a command may ask for is a minute; then it must have ended.
 const COMMAND_MAX: Duration = Duration::from_secs(70);
@@ -84,6 +84,15 @@ impl<'a> Ctl<'a> {
     #[must_use]
     pub fn refused(&self, args: &[&str]) -> Value {
         self.run(args).refusal()
+    }
+
+    /// Starts a command whose output is read line by line.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn tap(&self, args: &[&str]) -> Tap {
+        Tap::start(self.command().args(args))
     }
 
     /// Starts a command that reads its messages from stdin, and writes `line` there for as long as it is read.

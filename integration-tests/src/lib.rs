@@ -28,6 +28,7 @@ mod node;
 mod observer;
 mod process;
 mod setting;
+mod tap;
 
 pub use binaries::{binary, example, workspace};
 pub use ctl::{Ctl, Feed, Outcome, Pending};
@@ -41,3 +42,4 @@ pub use observer::{Asked, Moment, Observer, moment};
 pub use process::Process;
 pub use rustix::process::Signal;
 pub use setting::setting;
+pub use tap::Tap;

@@ -81,9 +81,19 @@ impl Process {
     /// The most memory that it ever had resident, in KiB; `None` where the kernel does not tell.
     #[must_use]
     pub fn peak_memory_kib(&self) -> Option<u64> {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory that it has resident now, in KiB; `None` where the kernel does not tell.
+    #[must_use]
+    pub fn memory_kib(&self) -> Option<u64> {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, what: &str) -> Option<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).ok()?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        peak.trim().strip_suffix("kB")?.trim().parse().ok()
+        let line = status.lines().find_map(|line| line.strip_prefix(what))?;
+        line.trim().strip_suffix("kB")?.trim().parse().ok()
     }
 
     pub(crate) fn take_stdin(&mut self) -> ChildStdin {

@@ -80,6 +80,14 @@ impl<A: Actor> Context<A> {
         }
     }
 
+    /// The signal that is set when nobody waits for the answer to the current message any more.
+    ///
+    /// Give it to every ask that the message leads to ([`Ask::cancel_on`](crate::Ask::cancel_on)): so withdrawing the
+    /// first message withdraws all of them.
+    pub fn cancel(&self) -> Cancel {
+        self.meta.cancel.clone().unwrap_or_default()
+    }
+
     /// Crashes the actor when the current handler returns. Its reply is still sent.
     ///
     /// For failures that the actor cannot live with; one that the asker expects belongs into the reply.

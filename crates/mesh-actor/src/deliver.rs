@@ -40,7 +40,9 @@ pub trait Deliver<M: Message>: Send + Sync {
         Err((message, meta))
     }
 
-    /// Asks, and waits for room and for the reply until `meta.deadline`. Dropping the future withdraws the message.
+    /// Asks, and waits for room and for the reply until `meta.deadline`. Dropping the future withdraws the message;
+    /// setting `meta.cancel` does too, and then the future waits for the handler's end, at most for
+    /// [`CONFIRM_TIMEOUT`](crate::CONFIRM_TIMEOUT).
     fn ask(&self, message: M, meta: Meta) -> BoxFuture<'static, Result<M::Reply, AskError>>;
 }
 
@@ -96,11 +98,25 @@ impl<A: Handler<M>, M: Message> Deliver<M> for ActorRef<A> {
         let started = Instant::now();
         Box::pin(async move {
             let deadline = meta.deadline.unwrap_or_else(|| started + DEFAULT_TIMEOUT);
-            let permit = to.reserve(message.weight_bytes(), deadline).await?;
+            let unwanted = meta.cancel.take();
+            let reserves = to.reserve(message.weight_bytes(), deadline);
+            let permit = match &unwanted {
+                None => reserves.await?,
+                Some(unwanted) => tokio::select! {
+                    permit = reserves => permit?,
+                    () = unwanted.cancelled() => {
+                        return Err(AskError::Cancelled { path: to.path().to_owned() });
+                    }
+                },
+            };
             let (reply, receipt) = reply_slot(to.mailbox().inner().life.shared_path());
             meta.cancel = Some(reply.cancel());
             to.mailbox().push(permit, Box::new(Asked { message, meta, reply }));
-            AskFuture::<M>::waiting(receipt, started, deadline).await
+            let waiting = AskFuture::<M>::waiting(receipt, started, deadline);
+            match unwanted {
+                None => waiting.await,
+                Some(unwanted) => waiting.until_ended(unwanted).await,
+            }
         })
     }
 }

@@ -106,6 +106,13 @@ pub enum AskError {
         /// Path that was asked.
         path: String,
     },
+    /// The caller withdrew the message, and heard of no end of its handler in time. It may have run, and may still be
+    /// running.
+    #[error("the message to {path} was withdrawn, and it is not known whether its handler has ended")]
+    Unconfirmed {
+        /// Path that was asked.
+        path: String,
+    },
     /// No node goes by that name. The caller's mistake, or the node has not joined yet. Nothing ran.
     #[error("no node {node}, known are: {}", sorted(known))]
     NoSuchNode {
@@ -235,7 +242,7 @@ impl AskError {
     /// False is a promise: the message can be sent again without running twice.
     pub fn may_have_run(&self) -> bool {
         match self {
-            Self::Stopped { .. } => true,
+            Self::Stopped { .. } | Self::Unconfirmed { .. } => true,
             Self::DeadlineExceeded { may_have_run, .. } | Self::Unreachable { may_have_run, .. } => {
                 *may_have_run
             }
@@ -272,6 +279,7 @@ impl AskError {
             Self::TooLarge { .. } => "TOO_LARGE",
             Self::Denied { .. } => "DENIED",
             Self::Cancelled { .. } => "CANCELLED",
+            Self::Unconfirmed { .. } => "UNCONFIRMED",
             Self::NoSuchNode { .. } => "NO_SUCH_NODE",
             Self::BadPath { .. } => "BAD_PATH",
             Self::AnswersWithStream { .. } => "ANSWERS_WITH_STREAM",
@@ -305,6 +313,7 @@ impl AskError {
             | Self::BadName { .. }
             | Self::CannotSpawn { .. }
             | Self::Version { .. }
+            | Self::Unconfirmed { .. }
             | Self::Cancelled { .. } => RetryHint::Never,
         }
     }

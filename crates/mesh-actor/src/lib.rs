@@ -65,7 +65,7 @@ mod system;
 
 pub use actor::{Actor, ExitReason, Handler, StartError, StreamHandler};
 pub use actor_ref::ActorRef;
-pub use ask::{Ask, AskFuture};
+pub use ask::{Ask, AskFuture, CONFIRM_TIMEOUT};
 pub use cancel::Cancel;
 pub use context::{Context, Skipped};
 pub use deliver::{Deliver, Recipient};

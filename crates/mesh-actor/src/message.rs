@@ -61,7 +61,8 @@ pub struct Meta {
     pub deadline: Option<Instant>,
     /// Who sent it, when the sender said so.
     pub sender: Option<Sender>,
-    /// Set as soon as nobody waits for the answer any more.
+    /// Set as soon as nobody waits for the answer any more. Beside a message that is yet to be sent: what its caller
+    /// sets to withdraw it.
     pub cancel: Option<Cancel>,
 }
 

@@ -127,6 +127,11 @@ impl<R> Receipt<R> {
         &self.call.path
     }
 
+    /// Sets the message's cancel signal. The answer still comes: it is the end of the message.
+    pub fn withdraw(&self) {
+        self.call.unwanted.set();
+    }
+
     /// Whether the handler was started.
     pub fn may_have_run(&self) -> bool {
         self.call.taken.load(Ordering::Acquire)

@@ -47,6 +47,6 @@ pub use identity::{
 };
 pub use memory::MemoryNetwork;
 pub use name::{NameError, check_name};
-pub use outbox::{Closed, Outbox, PushError};
+pub use outbox::{Batch, Closed, Outbox, PushError};
 pub use probe::Probe;
 pub use stream::{ABANDONED, ReadError, RecvHalf, SendHalf, WriteError};

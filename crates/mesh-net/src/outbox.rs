@@ -34,6 +34,18 @@ struct State {
     is_open: bool,
     /// Senders that wait for room.
     waiting: usize,
+    /// The batch that is being written, if one is.
+    writing: Option<Batch>,
+    batches: u64,
+}
+
+/// Bytes that are being written together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batch {
+    /// Its number, from 1.
+    pub number: u64,
+    /// Its length.
+    pub bytes: usize,
 }
 
 impl Outbox {
@@ -42,7 +54,7 @@ impl Outbox {
     /// The last push accepted may exceed the limit by its own size. 128 KiB serves a lane well: less than the window of
     /// its stream, so that the wait is in one place.
     pub fn new(limit_bytes: usize) -> Self {
-        let state = State { buffer: Vec::new(), is_open: true, waiting: 0 };
+        let state = State { buffer: Vec::new(), is_open: true, waiting: 0, writing: None, batches: 0 };
         Self {
             limit: limit_bytes.max(1),
             state: Mutex::new(state),
@@ -121,6 +133,12 @@ impl Outbox {
         self.state.lock().buffer.len()
     }
 
+    /// The batch that is being written; `None` when all is written. A batch that stays the same for long is one that the
+    /// peer does not read.
+    pub fn writing(&self) -> Option<Batch> {
+        self.state.lock().writing
+    }
+
     /// Whether no bytes wait.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -169,11 +187,14 @@ impl Outbox {
 
     fn take(&self) -> Taken {
         let mut state = self.state.lock();
+        state.writing = None;
         if state.buffer.is_empty() {
             return if state.is_open { Taken::Nothing } else { Taken::End };
         }
         let capacity = state.buffer.len().clamp(BUFFER_BYTES_MIN, BUFFER_BYTES_MAX);
         let batch = std::mem::replace(&mut state.buffer, Vec::with_capacity(capacity));
+        state.batches += 1;
+        state.writing = Some(Batch { number: state.batches, bytes: batch.len() });
         let has_waiting = state.waiting > 0;
         drop(state);
         if has_waiting {

@@ -47,7 +47,7 @@ pub struct NodeArgs {
     #[arg(long, value_name = "PATH")]
     pub ready_file: Option<PathBuf>,
 
-    /// Publish echo, slow, crash and count on this node, for tests and trials
+    /// Publish echo, slow, crash, count and ticks on this node, for tests and trials
     #[arg(long)]
     pub lab_actors: bool,
 

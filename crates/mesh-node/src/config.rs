@@ -72,7 +72,7 @@ pub struct NodeSettings {
     /// Where to write `{"name","id","addr","cluster","pid","http"}` once the node answers messages. Default: nowhere.
     #[schemars(with = "Option<String>", example = &"alpha.json")]
     pub ready_file: Option<PathBuf>,
-    /// Whether to publish echo, slow, crash and count on this node, for tests and trials.
+    /// Whether to publish echo, slow, crash, count and ticks on this node, for tests and trials.
     pub lab_actors: bool,
     /// What to log: a level (error, warn, info, debug, trace), or levels by module as in `info,mesh=debug`. The
     /// environment variable RUST_LOG is read where this is not set.
@@ -86,6 +86,11 @@ pub struct NodeSettings {
     #[serde(with = "units::duration")]
     #[schemars(with = "String")]
     pub drain_timeout: Duration,
+    /// How long a stream of answers is kept for a reader that was cut off, before its actor finds it closed; up to 1 h. 0s
+    /// keeps none.
+    #[serde(with = "units::duration")]
+    #[schemars(with = "String")]
+    pub stream_parking: Duration,
     /// How long a member that answers neither this node nor those that were asked to reach it may contradict before it is
     /// taken for dead; 2 s (lan) or 12 s (wan) to 10 min. Default: 6 s (lan), 20 s (wan). It has to be longer than a
     /// process may pause. With the defaults of lan, all know of a death in 7 to 10 s.
@@ -118,6 +123,7 @@ impl Default for NodeSettings {
             log: None,
             join_timeout: node.join_timeout,
             drain_timeout: node.drain_timeout,
+            stream_parking: node.stream_parking,
             down_after: None,
             labels: BTreeMap::new(),
             transport: TransportSettings::default(),
@@ -180,6 +186,7 @@ impl NodeSettings {
                 CERTIFICATE_LIFE_MAX,
             ),
             ("drain_timeout", self.drain_timeout, Duration::ZERO, Duration::from_secs(3600)),
+            ("stream_parking", self.stream_parking, Duration::ZERO, Duration::from_secs(3600)),
         ] {
             if value < min || value > max {
                 problem(key.to_owned(), format!("{value:?} is not within {min:?} to {max:?}"));

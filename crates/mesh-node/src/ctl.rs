@@ -12,6 +12,7 @@ mod lines;
 mod listing;
 mod message;
 mod output;
+mod stream;
 mod table;
 mod topic;
 mod trust;

@@ -1,9 +1,13 @@
-//! Actors for tests and trials: one that answers, one that is slow, one that crashes, one that remembers.
+//! Actors for tests and trials: one that answers, one that is slow, one that crashes, one that remembers, one that
+//! streams.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh::{Actor, ActorSpec, Context, Handler, Kinds, Mesh, Message, PublishError, WireActor, WireMessage};
+use mesh::{
+    Actor, ActorSpec, Context, Handler, Items, Kinds, Mesh, Message, PublishError, StreamHandler, Streaming,
+    WireActor, WireMessage,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +105,78 @@ impl WireMessage for Add {
     const KIND: &'static str = "lab.add.v1";
 }
 
+/// Asks for the numbers from 1 to some number, one after the other: `lab.count_to.v1`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CountTo {
+    /// The last number.
+    pub to: u64,
+    /// The pause before each, in milliseconds.
+    pub every_ms: u64,
+    /// How many bytes of luggage come with each; at most 64,000.
+    pub pad: u32,
+}
+
+/// An item of the answer to [`CountTo`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tick {
+    /// The number.
+    pub n: u64,
+    /// As long as was asked for.
+    pub pad: String,
+}
+
+/// The end of the answer to [`CountTo`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Counted {
+    /// The last number that was sent.
+    pub n: u64,
+}
+
+impl Message for CountTo {
+    type Reply = Counted;
+}
+
+impl Streaming for CountTo {
+    type Item = Tick;
+}
+
+impl WireMessage for CountTo {
+    const KIND: &'static str = "lab.count_to.v1";
+}
+
+/// Longest luggage of a [`Tick`]: an item has to fit into one frame.
+const PAD_MAX: u32 = 64_000;
+
+struct TicksActor;
+
+impl Actor for TicksActor {}
+
+impl StreamHandler<CountTo> for TicksActor {
+    async fn stream(&mut self, count: CountTo, items: Items<Tick>, cx: &mut Context<Self>) -> Counted {
+        let CountTo { to, every_ms, pad } = count;
+        let pad = "x".repeat(pad.min(PAD_MAX) as usize);
+        for n in 1..=to {
+            if every_ms > 0 {
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(every_ms)) => {}
+                    () = cx.cancelled() => return Counted { n: n - 1 },
+                }
+            }
+            if items.send(Tick { n, pad: pad.clone() }).await.is_err() {
+                return Counted { n: n - 1 };
+            }
+        }
+        Counted { n: to }
+    }
+}
+
+impl WireActor for TicksActor {
+    fn accepts(kinds: Kinds<Self>) -> Kinds<Self> {
+        kinds.stream::<CountTo>()
+    }
+}
+
 struct EchoActor {
     node: Arc<str>,
 }
@@ -185,7 +261,7 @@ impl WireActor for CountActor {
     }
 }
 
-/// Spawns the four and publishes them under the name of their node.
+/// Spawns the five and publishes them under the name of their node.
 pub(crate) fn publish(mesh: &Mesh) -> Result<(), PublishError> {
     let node: Arc<str> = mesh.node_name();
     let name = Arc::clone(&node);
@@ -197,7 +273,8 @@ pub(crate) fn publish(mesh: &Mesh) -> Result<(), PublishError> {
     // Crashing is its trade: it is not given up for doing it often.
     let crash = ActorSpec::new("crash").intensity(100, Duration::from_secs(10));
     spawn(mesh, "crash", crash, move || CrashActor { node: Arc::clone(&node) })?;
-    spawn(mesh, "count", ActorSpec::new("count"), || CountActor { total: 0 })
+    spawn(mesh, "count", ActorSpec::new("count"), || CountActor { total: 0 })?;
+    spawn(mesh, "ticks", ActorSpec::new("ticks"), || TicksActor)
 }
 
 fn spawn<A: WireActor>(

@@ -260,8 +260,16 @@ impl Node {
         state: &NodeState,
         runtimes: &Runtimes,
     ) -> Result<mesh::Node, StartNodeError> {
-        let NodeSettings { advertise, join, labels, transport, join_timeout, drain_timeout, .. } =
-            &self.settings;
+        let NodeSettings {
+            advertise,
+            join,
+            labels,
+            transport,
+            join_timeout,
+            drain_timeout,
+            stream_parking,
+            ..
+        } = &self.settings;
         let config = NodeConfig {
             listen,
             advertise: advertise.clone(),
@@ -270,6 +278,7 @@ impl Node {
             transport: transport.config(),
             join_timeout: *join_timeout,
             drain_timeout: *drain_timeout,
+            stream_parking: *stream_parking,
             membership: self.settings.membership(),
         };
         let builder = mesh::Node::builder(config);

@@ -2,6 +2,7 @@
 
 use crate::{
     mesh::Mesh,
+    parking::Parking,
     pending::Pending,
     registry::Registry,
     shared::{Me, Reclaimer, Role, Shared},
@@ -140,6 +141,7 @@ async fn connect(
         registry: Registry::default(),
         pending: Pending::default(),
         running: Default::default(),
+        parking: Parking::new(Duration::ZERO),
         tasks: Tasks::new(network),
         reclaimer: Reclaimer::default(),
         trust: Trust::default(),

@@ -28,6 +28,9 @@ pub struct NodeConfig {
     pub join_timeout: Duration,
     /// How long a leaving node lets its actors finish their mailboxes: default 30 s.
     pub drain_timeout: Duration,
+    /// How long a stream is kept for a reader that was cut off, before its handler finds it closed: default 30 s, up to
+    /// 1 h. Zero keeps none: a stream ends with its reader's connection. At most 4,096 streams and 64 MiB are kept.
+    pub stream_parking: Duration,
     /// Settings of SWIM, but for the seeds, which are those above. Default [`MembershipConfig::lan`].
     pub membership: MembershipConfig,
 }
@@ -42,6 +45,7 @@ impl Default for NodeConfig {
             transport: TransportConfig::lan(),
             join_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(30),
+            stream_parking: Duration::from_secs(30),
             membership: MembershipConfig::lan(),
         }
     }
@@ -59,6 +63,9 @@ impl NodeConfig {
         let too_short = |key: &str, least: Duration| format!("{key}: must be at least {least:?}");
         if self.join_timeout < Duration::from_millis(100) {
             problems.push(too_short("join_timeout", Duration::from_millis(100)));
+        }
+        if self.stream_parking > Duration::from_secs(3600) {
+            problems.push("stream_parking: must be at most 1 h".to_owned());
         }
         if let Err(error) = self.membership.validate() {
             problems.extend(error.problems.iter().map(|one| format!("membership.{one}")));

@@ -30,6 +30,10 @@ impl MessageId {
         self.0.to_le_bytes()
     }
 
+    pub(crate) fn bits(self) -> u128 {
+        self.0
+    }
+
     /// Splits a payload into its id and the message.
     pub(crate) fn split(payload: &[u8]) -> Option<(Self, &[u8])> {
         let (id, message) = payload.split_first_chunk()?;

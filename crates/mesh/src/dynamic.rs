@@ -2,32 +2,30 @@
 
 use crate::{
     failure::failure_of,
-    frames::{Frame, Frames, Origin},
+    frames::{Frame, Frames},
     mesh::Mesh,
     pending::{Answer, Waiter},
-    remote::{Asked, Granting, elapsed_ms, header, open, stream_queue, within},
+    port::Local,
+    remote::{Asked, Named, elapsed_ms, header, name_stream, open, within},
     session::Session,
     shared::{Place, Shared},
-    stream_out::StreamOut,
+    stream_in::{Reading, StreamIn},
 };
 use bytes::Bytes;
 use mesh_actor::{AskError, Meta};
 use mesh_proto::{
-    EncodeError, Failure,
-    credit::Weight,
-    decode_frame,
-    frame::{Content, Control, MessageHeader, Outcome, ReplyHeader},
+    Failure, decode_frame,
+    frame::{Content, MessageHeader, Outcome},
 };
 use std::{sync::Arc, time::Duration};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time::Instant,
-};
+use tokio::{sync::oneshot, time::Instant};
 
+mod here;
 mod stream;
 
-pub(crate) use stream::Part;
+use here::{Granting, Here};
 pub use stream::{JsonItem, JsonStream};
+pub(crate) use stream::{Part, attach, open_stream, stream};
 
 pub(crate) async fn ask(
     mesh: &Mesh,
@@ -41,7 +39,7 @@ pub(crate) async fn ask(
     let request =
         Request { path, kind, payload: json(body), deadline: Some(deadline), is_tell: false, streams: false };
     let answered = ask_once(mesh, request, deadline).await.map_err(|error| failure_of(&error, &here))?;
-    reply_of(answered.answer, &answered.unreachable, &here).map(|payload| text(&payload))
+    json_of(answered.answer, &answered.unreachable, &here)
 }
 
 /// What came back, and the error that it stands for if nothing did.
@@ -102,38 +100,6 @@ pub(crate) async fn tell_once(
     send(mesh, request, None, deadline, room_until).await.map(drop)
 }
 
-pub(crate) async fn stream(
-    mesh: &Mesh,
-    path: &str,
-    kind: &str,
-    body: &str,
-    timeout: Duration,
-) -> Result<JsonStream, Failure> {
-    let deadline = Instant::now() + timeout;
-    let request =
-        Request { path, kind, payload: json(body), deadline: Some(deadline), is_tell: false, streams: true };
-    open_stream(mesh, request, deadline).await
-}
-
-/// Asks for a stream with bytes, which are to be on their way until then.
-///
-/// # Errors
-/// [`Failure`] when the message was not sent.
-pub(crate) async fn open_stream(
-    mesh: &Mesh,
-    request: Request<'_>,
-    until: Instant,
-) -> Result<JsonStream, Failure> {
-    let here = mesh.shared().me.name.to_string();
-    let started = Instant::now();
-    let (path, deadline) = (request.path, request.deadline);
-    let (sender, answers) = mpsc::channel(stream_queue());
-    let sent = send(mesh, request, Some(Waiter::Stream(sender)), until, until).await;
-    let sent = sent.map_err(|error| failure_of(&error, &here))?;
-    let granting = Granting::default();
-    Ok(JsonStream { answers, sent, granting, deadline, started, path: path.to_owned(), here, is_over: false })
-}
-
 /// A message as bytes.
 pub(crate) struct Request<'a> {
     pub(crate) path: &'a str,
@@ -148,12 +114,14 @@ pub(crate) struct Request<'a> {
 enum Sent {
     Tell,
     There { session: Arc<Session>, asked: Option<Asked> },
+    Stream(Reading),
     Here(Box<AskedHere>),
 }
 
 struct AskedHere {
     shared: Arc<Shared>,
     correlation: u64,
+    granting: Granting,
     is_answered: bool,
 }
 
@@ -166,16 +134,24 @@ impl Sent {
                     asked.answered();
                 }
             }
+            Self::Stream(reading) => reading.stream.release(),
             Self::Here(asked) => asked.is_answered = true,
         }
     }
 
-    fn grant(&self, granted: Weight) {
+    fn stream(&self) -> Option<&StreamIn> {
         match self {
-            Self::There { session, asked: Some(asked) } => {
-                session.control(&Control::StreamGrant { correlation: asked.correlation, granted });
-            }
+            Self::Stream(reading) => Some(&reading.stream),
+            Self::Tell | Self::There { .. } | Self::Here(_) => None,
+        }
+    }
+
+    /// The reader is done with an item of `bytes`.
+    fn read(&mut self, bytes: usize) {
+        match self {
+            Self::Stream(reading) => reading.stream.read(bytes),
             Self::Here(asked) => {
+                let Some(granted) = asked.granting.read(bytes) else { return };
                 if let Some(stream) = asked.shared.running.lock().get(&asked.correlation) {
                     stream.on_grant(granted);
                 }
@@ -187,6 +163,7 @@ impl Sent {
     fn unreachable(&self) -> AskError {
         match self {
             Self::There { session, .. } => session.unreachable(true),
+            Self::Stream(reading) => reading.stream.unreachable(),
             Self::Here(asked) => AskError::Stopped { path: asked.shared.me.name.to_string() },
             Self::Tell => AskError::Stopped { path: String::new() },
         }
@@ -211,120 +188,107 @@ async fn send(
     until: Instant,
     room_until: Instant,
 ) -> Result<Sent, AskError> {
-    let (content, payload) = request.payload;
     match mesh.shared().place_soon(request.path).await? {
-        Place::There(session) => {
-            session.may_send(content)?;
-            let channel = session.channel(request.path);
-            let unreachable = || session.unreachable(false);
-            let streams = request.streams || request.is_tell;
-            let opens = open(&channel, request.path, request.kind, streams);
-            let kind = within(Some(until), opens, unreachable).await?;
-            let asked = waiter.map(|waiter| Asked::new(&session, waiter)).transpose()?;
-            let meta = Meta { deadline: request.deadline, ..Meta::default() };
-            let header = MessageHeader {
-                correlation: asked.as_ref().map_or(0, |asked| asked.correlation),
-                ..header(&channel, kind, content, &meta, Instant::now)
-            };
-            let full = || {
-                channel
-                    .terms()
-                    .map_or_else(|| session.unreachable(false), |terms| channel.mailbox_full(&terms))
-            };
-            within(Some(room_until), channel.send(header, payload), full).await?;
-            Ok(if request.is_tell { Sent::Tell } else { Sent::There { session, asked } })
-        }
-        Place::Here(port) => {
-            let kinds = port.kinds();
-            let Some(kind) = kinds.iter().position(|kind| kind.name == request.kind) else {
-                let known = kinds.into_iter().map(|kind| kind.name).collect();
-                let (path, kind) = (request.path.to_owned(), request.kind.to_owned());
-                return Err(AskError::UnknownKind { path, kind, known });
-            };
-            let shared = Arc::clone(mesh.shared());
-            let asked = match waiter {
-                Some(waiter) => {
-                    let closed = |_| AskError::NotRunning { path: request.path.to_owned() };
-                    let correlation = shared.pending.insert(waiter).map_err(closed)?;
-                    Some(AskedHere { shared: Arc::clone(&shared), correlation, is_answered: false })
-                }
-                None => None,
-            };
-            let header = MessageHeader {
-                channel: 0,
-                kind: u16::try_from(kind).unwrap_or(u16::MAX),
-                content,
-                correlation: asked.as_ref().map_or(0, |asked| asked.correlation),
-                sender: 0,
-                budget_ms: crate::channel::budget_ms(request.deadline, Instant::now),
-                body: None,
-            };
-            let path: Arc<str> = shared.full_path(request.path).into();
-            let mut frames = Frames::new(Arc::new(Here { shared }), path, None);
-            frames.push(Frame::owned(&header, payload, port.capacity(), Instant::now()));
-            let delivers = Arc::clone(&port).deliver(frames);
-            within(Some(room_until), delivers, || port.full_error()).await?;
-            Ok(asked.map_or(Sent::Tell, |asked| Sent::Here(Box::new(asked))))
-        }
+        Place::There(session) => send_there(mesh, session, request, waiter, (until, room_until)).await,
+        Place::Here(port) => send_here(mesh, &port, request, waiter, room_until).await,
     }
 }
 
-/// Dynamic callers in this process, as an origin of messages.
-struct Here {
-    shared: Arc<Shared>,
+async fn send_there(
+    mesh: &Mesh,
+    session: Arc<Session>,
+    request: Request<'_>,
+    waiter: Option<Waiter>,
+    (until, room_until): (Instant, Instant),
+) -> Result<Sent, AskError> {
+    let (content, payload) = request.payload;
+    session.may_send(content)?;
+    let channel = session.channel(request.path);
+    let unreachable = || session.unreachable(false);
+    let streams = request.streams || request.is_tell;
+    let opens = open(&channel, request.path, request.kind, streams);
+    let kind = within(Some(until), opens, unreachable).await?;
+    let stream = waiter.as_ref().and_then(Waiter::stream).cloned();
+    let asked = waiter.map(|waiter| Asked::new(&session, waiter)).transpose()?;
+    // One that has no deadline ends with its connection: nobody would know how long to keep it.
+    let Named { content, payload, ticket } = if stream.is_some() && request.deadline.is_some() {
+        name_stream(&channel, request.kind, payload, content)
+    } else {
+        Named { content, payload, ticket: None }
+    };
+    let meta = Meta { deadline: request.deadline, ..Meta::default() };
+    let header = MessageHeader {
+        correlation: asked.as_ref().map_or(0, |asked| asked.correlation),
+        ..header(&channel, kind, content, &meta, Instant::now)
+    };
+    let full =
+        || channel.terms().map_or_else(|| session.unreachable(false), |terms| channel.mailbox_full(&terms));
+    within(Some(room_until), channel.send(header, payload), full).await?;
+    let (stream, asked) = match (stream, asked) {
+        (Some(stream), Some(asked)) => (stream, asked),
+        (_, None) => return Ok(Sent::Tell),
+        (None, asked) => return Ok(Sent::There { session, asked }),
+    };
+    stream.linked(&session, channel.number(), asked.correlation);
+    asked.answered();
+    if let Some(ticket) = ticket {
+        stream.can_return(mesh.shared(), ticket, until);
+    }
+    Ok(Sent::Stream(Reading { stream }))
 }
 
-impl Origin for Here {
-    fn node(&self) -> Option<&Arc<str>> {
-        None
-    }
-
-    fn answer(
-        &self,
-        header: ReplyHeader,
-        write: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), EncodeError>,
-    ) -> Result<(), EncodeError> {
-        let mut payload = Vec::new();
-        write(&mut payload)?;
-        let answer =
-            Answer::Frame { outcome: header.outcome, content: header.content, payload: payload.into() };
-        if header.outcome == Outcome::Item {
-            self.shared.pending.with(header.correlation, |waiter| {
-                if let Waiter::Stream(reader) = waiter {
-                    drop(reader.try_send(answer));
-                }
-            });
-            return Ok(());
+async fn send_here(
+    mesh: &Mesh,
+    port: &Arc<dyn Local>,
+    request: Request<'_>,
+    waiter: Option<Waiter>,
+    room_until: Instant,
+) -> Result<Sent, AskError> {
+    let (content, payload) = request.payload;
+    let kinds = port.kinds();
+    let Some(kind) = kinds.iter().position(|kind| kind.name == request.kind) else {
+        let known = kinds.into_iter().map(|kind| kind.name).collect();
+        let (path, kind) = (request.path.to_owned(), request.kind.to_owned());
+        return Err(AskError::UnknownKind { path, kind, known });
+    };
+    let shared = Arc::clone(mesh.shared());
+    let asked = match waiter {
+        Some(waiter) => {
+            let closed = |_| AskError::NotRunning { path: request.path.to_owned() };
+            let correlation = shared.pending.insert(waiter).map_err(closed)?;
+            Some(AskedHere {
+                shared: Arc::clone(&shared),
+                correlation,
+                granting: Granting::default(),
+                is_answered: false,
+            })
         }
-        match self.shared.pending.take(header.correlation) {
-            Some(Waiter::Ask(asker)) => drop(asker.send(answer)),
-            Some(Waiter::Stream(reader)) => drop(reader.try_send(answer)),
-            Some(Waiter::Relay { .. }) | None => {}
-        }
-        Ok(())
-    }
-
-    fn begin(&self, correlation: u64, stream: Arc<StreamOut>) {
-        self.shared.running.lock().insert(correlation, Arc::clone(&stream));
-        // The asker may have gone while its message waited in the mailbox.
-        if self.shared.pending.with(correlation, |_| ()).is_none() {
-            self.end(correlation);
-            stream.cancel.cancel();
-        }
-    }
-
-    fn end(&self, correlation: u64) {
-        self.shared.running.lock().remove(&correlation);
-    }
-
-    fn here(&self) -> &str {
-        &self.shared.me.name
-    }
+        None => None,
+    };
+    let header = MessageHeader {
+        channel: 0,
+        kind: u16::try_from(kind).unwrap_or(u16::MAX),
+        content,
+        correlation: asked.as_ref().map_or(0, |asked| asked.correlation),
+        sender: 0,
+        budget_ms: crate::channel::budget_ms(request.deadline, Instant::now),
+        body: None,
+    };
+    let path: Arc<str> = shared.full_path(request.path).into();
+    let mut frames = Frames::new(Arc::new(Here { shared }), path, None);
+    frames.push(Frame::owned(&header, payload, port.capacity(), Instant::now()));
+    let delivers = Arc::clone(port).deliver(frames);
+    within(Some(room_until), delivers, || port.full_error()).await?;
+    Ok(asked.map_or(Sent::Tell, |asked| Sent::Here(Box::new(asked))))
 }
 
 fn late(path: &str, started: Instant, deadline: Instant, may_have_run: bool) -> AskError {
     let budget_ms = elapsed_ms(started, Some(deadline));
     AskError::DeadlineExceeded { path: path.to_owned(), budget_ms, may_have_run }
+}
+
+fn json_of(answer: Answer, lost: &AskError, here: &str) -> Result<String, Failure> {
+    reply_of(answer, lost, here).map(|payload| text(&payload))
 }
 
 fn reply_of(answer: Answer, lost: &AskError, here: &str) -> Result<Bytes, Failure> {

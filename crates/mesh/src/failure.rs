@@ -33,6 +33,8 @@ fn details_of(error: &AskError) -> Json {
         AskError::NoSuchActor { path }
         | AskError::NotRunning { path }
         | AskError::Stopped { path }
+        | AskError::Cancelled { path }
+        | AskError::Unconfirmed { path }
         | AskError::NameTaken { path } => json!({ "path": path }),
         AskError::AnswersWithStream { path, kind } => json!({ "path": path, "kind": kind }),
         AskError::BadName { name, reason } => json!({ "name": name, "reason": reason }),
@@ -73,6 +75,8 @@ pub(crate) fn error_of(failure: Failure) -> AskError {
             "NO_SUCH_NODE" => AskError::NoSuchNode { node: text("node")?, known: texts("known") },
             "NOT_RUNNING" => AskError::NotRunning { path: text("path")? },
             "STOPPED" => AskError::Stopped { path: text("path")? },
+            "CANCELLED" => AskError::Cancelled { path: text("path")? },
+            "UNCONFIRMED" => AskError::Unconfirmed { path: text("path")? },
             "UNKNOWN_KIND" => {
                 AskError::UnknownKind { path: text("path")?, kind: text("kind")?, known: texts("known") }
             }
@@ -146,4 +150,68 @@ pub(crate) fn bad_message(path: &str, kind: &str, reason: String, here: &str) ->
 pub(crate) fn limit_reached(what: &str, limit: usize, here: &str) -> Failure {
     let path = here.to_owned();
     failure_of(&AskError::Denied { path, reason: format!("a peer has at most {limit} {what}") }, here)
+}
+
+/// The node behind a relay cannot be reached; `may_return` tells whether it may be the way only that is cut.
+pub(crate) fn lost(error: &AskError, may_return: bool, here: &str) -> Failure {
+    let mut failure = failure_of(error, here);
+    if let (true, AskError::Unreachable { node, .. }) = (may_return, error) {
+        failure.details = Json::of(&json!({ "node": node, "may_return": true }));
+    }
+    failure
+}
+
+/// Whether a failure is that of a connection that may come back.
+pub(crate) fn may_return(failure: &Failure) -> bool {
+    failure.code == "UNREACHABLE" && failure.details.to_value()["may_return"] == true
+}
+
+/// There is no such stream here, or not all that its reader lacks.
+pub(crate) fn stream_gone(path: &str, first: Option<u64>, here: &str) -> Failure {
+    let why = first.map_or_else(
+        || "it is over, or nobody came for it in time".to_owned(),
+        |first| format!("what is left of it begins with item {first}"),
+    );
+    Failure {
+        code: STREAM_GONE.to_owned(),
+        message: format!("a stream from {path} cannot go on: {why}"),
+        details: Json::of(&json!({ "path": path, "first": first })),
+        retry: Retry::Never,
+        may_have_run: true,
+        origin: here.to_owned(),
+    }
+}
+
+/// The code of a stream that cannot go on.
+pub(crate) const STREAM_GONE: &str = "STREAM_GONE";
+
+/// A reader came for a stream that another one still had.
+pub(crate) fn another_reader(path: &str, here: &str) -> Failure {
+    Failure {
+        message: format!("another reader has come for the stream from {path}"),
+        ..stream_gone(path, None, here)
+    }
+}
+
+/// The end of a stream for a reader that left it, and may come back.
+pub(crate) fn detached(path: &str, here: &str) -> Failure {
+    Failure {
+        message: format!("the stream from {path} is kept for its reader"),
+        ..stream_gone(path, None, here)
+    }
+}
+
+/// A stream ends here, behind what was received: why the way to it was not found again.
+pub(crate) fn stream_lost(path: &str, received: u64, why: &AskError, here: &str) -> Failure {
+    let message = format!("the stream from {path} was lost behind item {received}: {why}");
+    let node = path.split_once('/').map_or(path, |(node, _)| node);
+    // Its handler has run, if only in part: what tells that nothing ran is not the end of a stream.
+    let end = match why {
+        AskError::Unreachable { .. } | AskError::NoSuchNode { .. } | AskError::DeadlineExceeded { .. } => {
+            AskError::Unreachable { node: node.to_owned(), may_have_run: true }
+        }
+        _ => AskError::Stopped { path: path.to_owned() },
+    };
+    let details = Json::of(&json!({ "path": path, "node": node, "received": received }));
+    Failure { message, details, ..failure_of(&end, here) }
 }

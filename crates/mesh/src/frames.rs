@@ -12,7 +12,12 @@ use mesh_proto::{
 use std::sync::Arc;
 use tokio::time::{Duration, Instant};
 
-use crate::{dedup::MessageId, inlet::Inlet, stream_out::StreamOut};
+use crate::{
+    dedup::MessageId,
+    inlet::Inlet,
+    parking::{Owner, Parking},
+    stream_out::StreamOut,
+};
 
 /// Who sent messages, and is owed their replies.
 pub(crate) trait Origin: Send + Sync {
@@ -31,6 +36,19 @@ pub(crate) trait Origin: Send + Sync {
 
     /// Forgets it again.
     fn end(&self, correlation: u64);
+
+    /// Whether the asker has withdrawn it before it began.
+    fn is_withdrawn(&self, correlation: u64) -> bool;
+
+    /// Whether nothing reaches it any more.
+    fn is_over(&self) -> bool {
+        false
+    }
+
+    /// Whose streams are kept under which name, and by whom; `None` where they end with their reader.
+    fn keeper(&self) -> Option<(Owner, Arc<Parking>)> {
+        None
+    }
 
     /// The name of this node, for failures.
     fn here(&self) -> &str;
@@ -218,6 +236,12 @@ impl Frames {
             Payload::Arena { .. } => Bytes::copy_from_slice(self.payload(frame)),
             Payload::Owned(bytes) => Bytes::clone(bytes),
         }
+    }
+
+    /// The payload without an id, as bytes that outlive the group.
+    pub(crate) fn message_owned(&self, frame: &Frame) -> Bytes {
+        let whole = self.payload_owned(frame);
+        if frame.content.has_id() { whole.slice(MessageId::BYTES.min(whole.len())..) } else { whole }
     }
 
     /// Answers one ask with a failure; a tell is not answered.

@@ -6,7 +6,7 @@
 use crate::{
     failure::failure_of,
     frames::{Frame, Frames, Origin, refuse},
-    port::{Port, Reserved, Room},
+    port::{Port, Reserved, Room, Wanted},
     session::Session,
 };
 use bytes::Bytes;
@@ -321,6 +321,16 @@ impl Inlet {
         state.room.free(freed);
         self.serve_want(&mut state);
         Ok(())
+    }
+
+    /// The peer goes on with a stream of the actor.
+    pub(crate) fn resume(&self, wanted: Wanted) {
+        self.port.resume(&self.session, &self.path, wanted);
+    }
+
+    /// The peer has the end of a stream of the actor.
+    pub(crate) fn release_stream(&self, stream: u128) {
+        self.port.release(&self.session, stream);
     }
 
     /// The actor is gone: tells the peer, and refuses what still comes.

@@ -23,12 +23,14 @@ mod dynamic;
 mod failure;
 mod frames;
 mod inlet;
+mod kept;
 mod membership;
 mod mesh;
 mod monitor;
 mod names;
 mod node;
 mod node_actor;
+mod parking;
 mod pending;
 mod port;
 mod registry;
@@ -36,9 +38,11 @@ mod reliable;
 mod remote;
 mod session;
 mod shared;
+mod stream_in;
 mod stream_out;
 mod tasks;
 mod topics;
+mod ticket;
 mod trust;
 mod uplink;
 mod wire;
@@ -61,13 +65,14 @@ pub use registry::{SpawnContext, Spawnable};
 pub use reliable::Reliable;
 pub use session::HelloError;
 pub use topics::{Delivery, Following, Publish, Published, SubscribeError, Topic};
+pub use ticket::InvalidTicket;
 pub use trust::RenewError;
 pub use wire::{KindError, Kinds, WireActor, WireMessage, raw_bytes};
 
 pub use mesh_actor::{
-    Actor, ActorInfo, ActorRef, ActorSpec, AskError, Cancel, Class, Context, ExitReason, Handler, Items,
-    MailboxConfig, Message, Open, Overflow, Recipient, ReplyStream, Restart, RetryHint, Runtimes, Sender,
-    StartError, StreamHandler, Streaming,
+    Actor, ActorInfo, ActorRef, ActorSpec, AskError, CONFIRM_TIMEOUT, Cancel, Class, Context, ExitReason,
+    Handler, Items, MailboxConfig, Message, Open, Overflow, Recipient, ReplyStream, Restart, RetryHint,
+    Runtimes, Sender, StartError, StreamHandler, Streaming,
 };
 pub use mesh_net::{
     Authority, BindError, ConnectError, Endpoint, Identity, IdentityError, IdentityPem, MemoryNetwork,

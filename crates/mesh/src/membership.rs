@@ -150,6 +150,12 @@ impl Membership {
         })
     }
 
+    /// The clients that are connected.
+    #[cfg(test)]
+    pub(crate) fn client_sessions(&self) -> Vec<Arc<Session>> {
+        self.state.lock().clients.clone()
+    }
+
     /// Every connection to another node.
     pub(crate) fn node_sessions(&self) -> Vec<Arc<Session>> {
         self.state.lock().nodes.values().filter(|session| !session.is_closed()).cloned().collect()

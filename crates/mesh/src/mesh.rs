@@ -11,7 +11,7 @@ use crate::{
     uplink::Uplink,
     wire::{KindError, WireActor, WireMessage},
 };
-use mesh_actor::{Actor, ActorRef, ActorSpec, AskError, Open, Recipient, StartError, Streaming};
+use mesh_actor::{Actor, ActorRef, ActorSpec, AskError, Open, Recipient, ReplyStream, StartError, Streaming};
 use mesh_proto::{ActorPath, Failure, InvalidPath};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -219,6 +219,45 @@ impl Mesh {
         timeout: Duration,
     ) -> Result<JsonStream, Failure> {
         dynamic::stream(self, path, kind, body, timeout).await
+    }
+
+    /// Goes on with a stream that another reader, in another process too, has left: behind its item `after`, for at most
+    /// `timeout`. Each item comes once, and in order.
+    ///
+    /// The reader has to have the same certificate's key as the one that asked for the stream, and the stream has to be
+    /// there still: in the same life of its actor, and within the time for which its node keeps streams without a reader (30 s
+    /// by default). A reader that notes the number of each item ([`ReplyStream::seq`]) before it comes for the next
+    /// one misses none; an item is forgotten when its reader comes for the next.
+    ///
+    /// ```no_run
+    /// # use mesh::{Mesh, Streaming, WireMessage};
+    /// # use std::time::Duration;
+    /// # async fn go_on<M>(mesh: Mesh, noted: (String, u64)) -> Result<(), mesh::AskError>
+    /// # where M: WireMessage + Streaming<Item: serde::Serialize + serde::de::DeserializeOwned> {
+    /// let (ticket, seq) = noted; // of `stream.ticket()` and `stream.seq()`, in the run before this one
+    /// let mut stream = mesh.attach::<M>(&ticket, seq, Duration::from_secs(60))?;
+    /// while let Some(item) = stream.next().await { /* … note stream.seq() */ }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// [`AskError::BadPath`] when that is no ticket, [`AskError::UnknownKind`] when it is one of another kind of message.
+    /// Whatever else stands in the way ends the stream: `STREAM_GONE` when it is over, was not kept, or is another's,
+    /// [`AskError::Stopped`] when its actor is gone, and [`AskError::Unreachable`] when the way to it was not found within
+    /// 30 s.
+    pub fn attach<M>(&self, ticket: &str, after: u64, timeout: Duration) -> Result<ReplyStream<M>, AskError>
+    where
+        M: WireMessage + Streaming<Item: Serialize + DeserializeOwned>,
+    {
+        crate::remote::attach(self, ticket.parse()?, after, timeout)
+    }
+
+    /// As [`Mesh::attach`], for callers that know only the kind's name.
+    ///
+    /// # Errors
+    /// [`Failure`] when that is no ticket.
+    pub fn attach_json(&self, ticket: &str, after: u64, timeout: Duration) -> Result<JsonStream, Failure> {
+        dynamic::attach(self, ticket, after, timeout)
     }
 
     /// Spawns an actor on this node, supervised: `make` makes it, and makes it anew at every restart.

@@ -5,6 +5,7 @@ use crate::{
     membership::{self, JoinFailure, Membership},
     mesh::Mesh,
     node_actor::{self, NodeActor},
+    parking::Parking,
     pending::Pending,
     registry::{Registry, Spawnable},
     shared::{Me, Reclaimer, Role, Shared},
@@ -253,7 +254,7 @@ impl NodeBuilder {
         };
         endpoint.deny(self.denied);
         let network = runtimes.network.clone();
-        let loss_probe = self.config.transport.loss_probe;
+        let (loss_probe, stream_parking) = (self.config.transport.loss_probe, self.config.stream_parking);
         let membership = Membership::new(me.clone(), endpoint, self.config)
             .map_err(|error| StartNodeError::Config { problems: vec![error.to_string()] })?;
         let shared = Arc::new(Shared {
@@ -264,6 +265,7 @@ impl NodeBuilder {
             registry: self.registry,
             pending: Pending::default(),
             running: Default::default(),
+            parking: Parking::new(stream_parking),
             tasks: Tasks::new(network),
             reclaimer: Reclaimer::default(),
             followers: Default::default(),
@@ -285,6 +287,7 @@ impl NodeBuilder {
         trust::serve_enrolments(&shared);
         shared.tasks.spawn(membership::accept(Arc::clone(&shared)));
         shared.tasks.spawn(shared.reclaimer.run());
+        shared.tasks.spawn(Arc::clone(&shared.parking).expire());
         if let Some(membership) = shared.membership()
             && !membership.config.seeds.is_empty()
         {

@@ -3,13 +3,13 @@
 //! A correlation is a place in the table with the generation of its use, so a reply that comes after
 //! its ask has ended finds nothing, never another ask.
 
-use crate::session::Session;
+use crate::{session::Session, stream_in::StreamIn};
 use bytes::Bytes;
 use mesh_proto::frame::{Content, Outcome};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use tokio::{
-    sync::{Notify, mpsc, oneshot},
+    sync::{Notify, oneshot},
     time::{Instant, sleep_until},
 };
 
@@ -31,13 +31,20 @@ pub(crate) enum Answer {
     Late,
 }
 
+impl Answer {
+    /// Whether it is one of a stream's items.
+    pub(crate) fn is_item(&self) -> bool {
+        matches!(self, Self::Frame { outcome: Outcome::Item, .. })
+    }
+}
+
 /// Who waits.
 #[derive(Debug)]
 pub(crate) enum Waiter {
     /// An ask of one reply.
     Ask(oneshot::Sender<Answer>),
-    /// A stream of items and one reply. Its queue is as wide as the window that was granted.
-    Stream(mpsc::Sender<Answer>),
+    /// A stream of items and one reply.
+    Stream(Arc<StreamIn>),
     /// A peer for which this node asks.
     Relay {
         /// The peer.
@@ -45,6 +52,13 @@ pub(crate) enum Waiter {
         /// The peer's number for its ask.
         correlation: u64,
     },
+}
+
+impl Waiter {
+    /// The stream that waits, if it is one.
+    pub(crate) fn stream(&self) -> Option<&Arc<StreamIn>> {
+        if let Self::Stream(stream) = self { Some(stream) } else { None }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -199,6 +213,7 @@ fn generation_of(correlation: u64) -> u32 {
 mod tests {
     use super::*;
     use std::time::Duration;
+    use tokio::sync::mpsc;
 
     fn waiter() -> (Waiter, oneshot::Receiver<Answer>) {
         let (sender, receiver) = oneshot::channel();

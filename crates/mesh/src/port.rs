@@ -4,7 +4,12 @@
 //! peer opens to it has a [`Room`] of its own: the part of the actor's mailbox that is set aside for that
 //! channel, and in which its messages arrive.
 
-use crate::frames::Frames;
+use crate::{
+    frames::{Frames, Origin},
+    inlet::Inlet,
+    parking::{Owner, Parking, Resume},
+    session::Session,
+};
 use futures::future::BoxFuture;
 use mesh_actor::AskError;
 use mesh_proto::{
@@ -47,7 +52,39 @@ pub(crate) trait Port: Send + Sync {
     fn reserve(self: Arc<Self>, weight: Weight) -> BoxFuture<'static, Result<Reserved, AskError>>;
 
     /// Tells the port of a channel to it, so that idle credit can be reclaimed when others wait.
-    fn attach(&self, inlet: &Arc<crate::inlet::Inlet>);
+    fn attach(&self, inlet: &Arc<Inlet>);
+
+    /// A reader behind this channel of `session` goes on with a stream of the actor, or is told why not.
+    fn resume(&self, session: &Arc<Session>, path: &str, wanted: Wanted);
+
+    /// A reader behind this channel of `session` has the end of a stream of the actor.
+    fn release(&self, session: &Arc<Session>, stream: u128);
+}
+
+/// Where a reader wants to go on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    /// Its number for the answers.
+    pub(crate) correlation: u64,
+    pub(crate) stream: u128,
+    /// The first item that it lacks.
+    pub(crate) next: u64,
+}
+
+impl Wanted {
+    /// Goes on with a stream of this node.
+    fn from(
+        self,
+        owner: Owner,
+        parking: &Parking,
+        origin: &Arc<dyn Origin>,
+        path: &str,
+        may_read: impl FnOnce(u16) -> bool,
+    ) {
+        let Self { correlation, stream, next } = self;
+        let origin = Arc::clone(origin);
+        parking.resume(Resume { owner, origin, path, correlation, stream, next }, may_read);
+    }
 }
 
 /// Room that was set aside, to be added to the [`Room`] of the port that made it.

@@ -11,10 +11,10 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use mesh_actor::{AskError, Deliver, Message, Meta, Recipient, TellError, TryTellError};
+use mesh_actor::{AskError, Cancel, Deliver, Message, Meta, Recipient, TellError, TryTellError};
 use mesh_proto::{
     ActorPath, decode_frame, decode_payload, encode_payload, encode_payload_to_vec,
-    frame::{Content, Control, MessageHeader, Outcome},
+    frame::{Content, MessageHeader, Outcome},
 };
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
@@ -32,9 +32,11 @@ use tokio::{
 };
 
 mod ask;
+mod asked;
 mod stream;
 
-pub(crate) use stream::{Granting, stream_queue};
+pub(crate) use asked::Asked;
+pub(crate) use stream::{Named, attach, name_stream};
 
 /// The way to a path for messages of the type `M`.
 pub(crate) struct Remote<M> {
@@ -236,6 +238,10 @@ impl<M: WireMessage> Deliver<M> for Remote<M> {
     }
 
     fn ask(&self, message: M, meta: Meta) -> BoxFuture<'static, Result<M::Reply, AskError>> {
+        if meta.cancel.is_some() {
+            let route = Arc::clone(&self.route);
+            return Box::pin(async move { route.ask(message, meta).await });
+        }
         match self.route.ask_now(message, &meta) {
             Ok(waiting) => Box::pin(waiting),
             Err(message) => {
@@ -256,10 +262,15 @@ impl Route {
         let (channel, kind) = match self.channel_now() {
             Some(known) => known,
             None => match within(deadline, self.way::<M>(M::KIND, false), || self.unsent()).await? {
-                Way::Here(recipient) => return recipient.ask(message).deadline(deadline).await,
+                Way::Here(recipient) => {
+                    let ask = recipient.ask(message).deadline(deadline);
+                    let Some(unwanted) = meta.cancel else { return ask.await };
+                    return ask.cancel_on(unwanted).await;
+                }
                 Way::There(channel, kind) => (channel, kind),
             },
         };
+        let unwanted = meta.cancel.as_ref();
         let (reply, replied) = oneshot::channel();
         let asked = Asked::new(channel.session(), Waiter::Ask(reply))?;
         let header = MessageHeader {
@@ -272,7 +283,8 @@ impl Route {
             Err(Unsent::Closed(failure)) => return Err(error_of(failure)),
             Err(Unsent::NoCredit | Unsent::Opening | Unsent::Later) => {
                 let payload = encoded(&self.path, &message)?;
-                within(deadline, channel.send(header, payload), || self.unsent()).await?;
+                let sends = unless(unwanted, channel.send(header, payload), &self.path);
+                within(deadline, sends, || self.unsent()).await?;
             }
         }
         let late = || AskError::DeadlineExceeded {
@@ -280,9 +292,9 @@ impl Route {
             budget_ms: elapsed_ms(started, deadline),
             may_have_run: true,
         };
-        let answer = within(deadline, async { Ok(replied.await) }, late).await?;
+        let answer = within(deadline, asked.ended(replied, unwanted, &self.path), late).await?;
         asked.answered();
-        reply_of(answer.unwrap_or(Answer::Lost), channel.session(), &self.path)
+        reply_of(answer, channel.session(), &self.path)
     }
 
     /// The error of a message that was not sent in time: the mailbox was full, or there was no way to it.
@@ -292,44 +304,6 @@ impl Route {
             node: self.path.node().map_or_else(|| self.mesh.node_name().to_string(), str::to_owned),
             may_have_run: false,
         })
-    }
-}
-
-/// An ask in the table of its connection. Dropped before it was answered, it withdraws the ask.
-pub(crate) struct Asked {
-    session: Arc<Session>,
-    pub(crate) correlation: u64,
-    is_answered: bool,
-}
-
-impl Asked {
-    pub(crate) fn new(session: &Arc<Session>, waiter: Waiter) -> Result<Self, AskError> {
-        Self::until(session, waiter, None)
-    }
-
-    /// One that ends as `Late` at its deadline.
-    fn until(session: &Arc<Session>, waiter: Waiter, deadline: Option<Instant>) -> Result<Self, AskError> {
-        let inserted = session.pending().insert_until(waiter, deadline);
-        let correlation = inserted.map_err(|_| session.unreachable(false))?;
-        Ok(Self { session: Arc::clone(session), correlation, is_answered: false })
-    }
-
-    pub(crate) fn answered(mut self) {
-        self.is_answered = true;
-    }
-
-    /// The peer knows nothing of it: there is nothing to withdraw.
-    fn never_sent(self) {
-        self.session.pending().take(self.correlation);
-        self.answered();
-    }
-}
-
-impl Drop for Asked {
-    fn drop(&mut self) {
-        if !self.is_answered && self.session.pending().take(self.correlation).is_some() {
-            self.session.control(&Control::Cancel { correlation: self.correlation });
-        }
     }
 }
 
@@ -343,7 +317,10 @@ fn reply_of<R: DeserializeOwned>(answer: Answer, session: &Session, path: &Actor
 }
 
 /// A reply out of a frame.
-pub(crate) fn reply_from<R: DeserializeOwned>(answer: Answer, path: &ActorPath) -> Result<R, AskError> {
+pub(crate) fn reply_from<R: DeserializeOwned>(
+    answer: Answer,
+    path: &(impl ToString + ?Sized),
+) -> Result<R, AskError> {
     let unreadable =
         |reason: String| AskError::BadMessage { path: path.to_string(), kind: "reply".to_owned(), reason };
     match answer {
@@ -368,6 +345,19 @@ fn encoded<M: WireMessage>(path: &ActorPath, message: &M) -> Result<Bytes, AskEr
 
 fn unwritable<M: WireMessage>(path: &ActorPath, reason: String) -> AskError {
     AskError::BadMessage { path: path.to_string(), kind: M::KIND.to_owned(), reason }
+}
+
+/// Runs `work`, which sends a message, until the message is unwanted.
+async fn unless<T>(
+    unwanted: Option<&Cancel>,
+    work: impl Future<Output = Result<T, AskError>>,
+    path: &ActorPath,
+) -> Result<T, AskError> {
+    let Some(unwanted) = unwanted else { return work.await };
+    tokio::select! {
+        done = work => done,
+        () = unwanted.cancelled() => Err(AskError::Cancelled { path: path.to_string() }),
+    }
 }
 
 /// Runs `work` until the deadline.

@@ -23,11 +23,10 @@
 
 use crate::{
     channel::{Channel, write_frame},
-    frames::Origin,
     inlet::Inlet,
+    parking::Owner,
     pending::{Answer, Pending, Waiter},
     shared::Shared,
-    stream_out::StreamOut,
     tasks::Tasks,
 };
 use bytes::Bytes;
@@ -35,7 +34,7 @@ use mesh_actor::AskError;
 use mesh_net::{CloseCode, CloseReason, Connection, Credential, Outbox};
 use mesh_proto::{
     EncodeError, Failure, encode_frame,
-    frame::{Body, Control, Features, INLINE_BYTES_MAX, LANES, MESSAGE_BYTES_MAX, ReplyHeader},
+    frame::{Body, Control, Features, LANES, Outcome},
 };
 use parking_lot::Mutex;
 use std::{
@@ -43,7 +42,7 @@ use std::{
     fmt,
     net::SocketAddr,
     sync::{
-        Arc, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -55,15 +54,18 @@ mod guest;
 mod hello;
 mod lane;
 mod loss;
+mod origin;
 mod peer;
 mod reply;
 mod retire;
+mod running;
 mod streams;
 mod unread;
 mod withdrawn;
 
 pub use hello::HelloError;
 pub(crate) use peer::Peer;
+use running::{Running, has_left};
 use withdrawn::Withdrawn;
 
 /// Bytes that wait in front of a lane before its senders wait: 128 KiB.
@@ -89,7 +91,10 @@ pub(crate) struct Session {
     channels: Mutex<Channels>,
     inlets: Mutex<HashMap<u32, Arc<Inlet>>>,
     running: Mutex<HashMap<u64, Running>>,
-    withdrawn: Mutex<Withdrawn>,
+    withdrawn: Withdrawn,
+    /// Streams whose readers went away for now, before they began.
+    detached: Withdrawn,
+    closed_with: OnceLock<CloseCode>,
     bodies: body::Bodies,
     unread: Arc<unread::Unread>,
     next_body: AtomicU64,
@@ -106,14 +111,6 @@ struct Channels {
     by_path: HashMap<String, Arc<Channel>>,
     by_number: HashMap<u32, Arc<Channel>>,
     last: u32,
-}
-
-/// An ask of the peer that is being worked on.
-enum Running {
-    /// By an actor here.
-    Here(Arc<StreamOut>),
-    /// By another node, on which we asked under this number.
-    Relayed { to: Arc<Session>, correlation: u64 },
 }
 
 impl Session {
@@ -235,26 +232,33 @@ impl Session {
     }
 
     /// Notes which ask of ours works for an ask of the peer.
-    pub(crate) fn relays_to(&self, theirs: u64, to: &Arc<Self>, ours: u64) {
-        let relayed = Running::Relayed { to: Arc::clone(to), correlation: ours };
+    pub(crate) fn relays_to(&self, theirs: u64, to: &Arc<Self>, ours: u64, keeps: bool) {
+        let relayed = Running::Relayed { to: Arc::clone(to), correlation: ours, keeps };
         self.running.lock().insert(theirs, relayed);
-        // One lock at a time: a withdrawal takes both, in the other order.
-        let is_withdrawn = self.withdrawn.lock().take(theirs);
-        let relayed = if is_withdrawn { self.running.lock().remove(&theirs) } else { None };
-        if let Some(relayed) = relayed {
-            relayed.cancel();
+        // In this order: a withdrawal that comes now finds the ask in one of the two.
+        let (is_withdrawn, is_detached) = (self.withdrawn.take(theirs), self.detached.take(theirs));
+        if !is_withdrawn && !is_detached && !self.is_closed() {
+            return;
         }
+        let Some(relayed) = self.running.lock().remove(&theirs) else { return };
+        if is_withdrawn { relayed.cancel() } else { relayed.detach() }
     }
 
     /// The peer is at fault: says so, and ends the connection.
     pub(crate) fn violation(&self, what: &str) {
         tracing::warn!(peer = %self.peer.name, reason = what, "peer broke the protocol");
-        self.connection.close(CloseCode::ProtocolError, what);
+        self.close(CloseCode::ProtocolError, what);
     }
 
     /// Ends the connection on purpose.
     pub(crate) fn close(&self, code: CloseCode, reason: &str) {
+        let _ = self.closed_with.set(code);
         self.connection.close(code, reason);
+    }
+
+    /// Whose streams the peer's streams are.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner { role: self.peer.role, id: self.peer.id.0 }
     }
 
     /// The error of a message that cannot reach the peer, or whose reply cannot come back.
@@ -273,8 +277,9 @@ impl Session {
         self.control.close();
         self.replies.close();
         self.lanes.iter().for_each(Outbox::close);
+        let may_return = self.may_return(&reason);
         for waiter in self.pending.close() {
-            self.give_up(waiter);
+            self.give_up(waiter, may_return);
         }
         let failure = self.unreachable_failure(false);
         let channels = std::mem::take(&mut *self.channels.lock());
@@ -283,102 +288,54 @@ impl Session {
         }
         self.inlets.lock().clear();
         let running = std::mem::take(&mut *self.running.lock());
-        for (_, running) in running {
-            running.cancel();
+        for running in running.into_values() {
+            if has_left(&reason) {
+                running.abandon();
+            } else {
+                running.detach();
+            }
         }
         self.tasks.abort();
         reason
     }
 
-    fn give_up(&self, waiter: Waiter) {
+    fn give_up(&self, waiter: Waiter, may_return: bool) {
         match waiter {
             Waiter::Ask(asker) => drop(asker.send(Answer::Lost)),
-            // A reader whose queue is full finds its end when it has read what is there.
-            Waiter::Stream(reader) => drop(reader.try_send(Answer::Lost)),
+            Waiter::Stream(stream) => stream.lost(may_return),
             Waiter::Relay { to, correlation } => {
                 to.forget(correlation);
-                crate::frames::refuse(&*to, correlation, &self.unreachable_failure(true));
+                let failure = crate::failure::lost(&self.unreachable(true), may_return, &self.shared.me.name);
+                crate::frames::refuse(&*to, correlation, &failure);
             }
         }
+    }
+
+    /// Whether the connection's end may be the way's only, and the peer's process be the same when it comes back.
+    fn may_return(&self, reason: &CloseReason) -> bool {
+        match reason {
+            CloseReason::Local => self.closed_with.get() == Some(&CloseCode::Duplicate),
+            CloseReason::Peer { code, .. } => matches!(code, CloseCode::Duplicate | CloseCode::Unanswered),
+            CloseReason::TimedOut | CloseReason::Transport(_) => true,
+            // Restarted, or for a reason that is not known here.
+            _ => false,
+        }
+    }
+
+    /// A reply for which there is no place: its asker is told. An item that has none is of a peer that makes room for items
+    /// without reading any.
+    fn refuse_unread(&self, outcome: Outcome) -> Result<(), EncodeError> {
+        if outcome == Outcome::Item {
+            self.violation("makes room for items that it does not read");
+            return Ok(());
+        }
+        let reason =
+            format!("{} bytes of replies wait for their asker to read them", unread::UNREAD_BYTES_MAX);
+        Err(EncodeError { reason })
     }
 
     fn forget(&self, correlation: u64) {
         self.running.lock().remove(&correlation);
-    }
-}
-
-impl Running {
-    fn cancel(self) {
-        match self {
-            Self::Here(stream) => stream.cancel.cancel(),
-            Self::Relayed { to, correlation } => {
-                to.pending.take(correlation);
-                to.control(&Control::Cancel { correlation });
-            }
-        }
-    }
-}
-
-impl Origin for Session {
-    fn node(&self) -> Option<&Arc<str>> {
-        Some(&self.peer.name)
-    }
-
-    fn answer(
-        &self,
-        mut header: ReplyHeader,
-        write: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), EncodeError>,
-    ) -> Result<(), EncodeError> {
-        let mut large = None;
-        let written = self.replies.push_always(|buffer| {
-            let before = buffer.len();
-            let written = write_frame(buffer, |buffer| {
-                header.encode(buffer);
-                let start = buffer.len();
-                write(buffer)?;
-                if buffer.len() - start > INLINE_BYTES_MAX {
-                    large = Some(Bytes::from(buffer.split_off(start)));
-                }
-                Ok(())
-            });
-            if written.is_err() || large.is_some() {
-                buffer.truncate(before);
-            }
-            written
-        });
-        // A closed outbox has nobody at its end: the asker already knows.
-        written.unwrap_or(Ok(()))?;
-        let Some(payload) = large else { return Ok(()) };
-        if payload.len() > MESSAGE_BYTES_MAX {
-            let reason = format!("{} bytes are more than the {MESSAGE_BYTES_MAX} of a reply", payload.len());
-            return Err(EncodeError { reason });
-        }
-        let Some(claim) = self.unread.claim(payload.len()) else {
-            let reason =
-                format!("{} bytes of replies wait for their asker to read them", unread::UNREAD_BYTES_MAX);
-            return Err(EncodeError { reason });
-        };
-        header.body = Some(self.send_body_held(payload, Some(claim)));
-        let _ = self.replies.push_always(|buffer| write_frame(buffer, |buffer| header.encode(buffer)));
-        Ok(())
-    }
-
-    fn begin(&self, correlation: u64, stream: Arc<StreamOut>) {
-        self.running.lock().insert(correlation, Running::Here(Arc::clone(&stream)));
-        // In this order: a withdrawal that comes now finds the ask in one of the two.
-        let is_withdrawn = self.withdrawn.lock().take(correlation);
-        if is_withdrawn || self.is_closed() {
-            self.forget(correlation);
-            stream.cancel.cancel();
-        }
-    }
-
-    fn end(&self, correlation: u64) {
-        self.forget(correlation);
-    }
-
-    fn here(&self) -> &str {
-        &self.shared.me.name
     }
 }
 
@@ -387,3 +344,6 @@ impl fmt::Debug for Session {
         f.debug_struct("Session").field("peer", &self.peer.name).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
 //! What all parts of one node, or of one client, share.
 
 use crate::{
-    failure::ended, membership::Membership, pending::Pending, port::Local, registry::Registry,
-    session::Session, stream_out::StreamOut, tasks::Tasks, topics::Followers, trust::Trust, uplink::Uplink,
+    failure::ended, membership::Membership, parking::Parking, pending::Pending, port::Local,
+    registry::Registry, session::Session, stream_out::StreamOut, tasks::Tasks, topics::Followers, trust::Trust,
+    uplink::Uplink,
 };
 use futures::FutureExt;
 use mesh_actor::{AskError, ExitReason, System};
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) pending: Pending,
     /// Their streams.
     pub(crate) running: Mutex<HashMap<u64, Arc<StreamOut>>>,
+    /// Streams that are kept for readers who were cut off.
+    pub(crate) parking: Arc<Parking>,
     pub(crate) tasks: Tasks,
     pub(crate) reclaimer: Reclaimer,
     pub(crate) trust: Trust,
@@ -88,6 +91,11 @@ impl Shared {
             Role::Member(_) => None,
             Role::Client(uplink) => Some(uplink),
         }
+    }
+
+    /// Whether this is a client that will have no connection any more.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.uplink().is_some_and(Uplink::is_cut_off)
     }
 
     /// What the hello tells of where this process accepts connections.

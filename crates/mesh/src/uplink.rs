@@ -81,6 +81,12 @@ impl Uplink {
         usable.cloned().ok_or_else(|| AskError::Unreachable { node: node(), may_have_run: false })
     }
 
+    /// Whether there is no connection, and will be none any more.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        let is_last = !self.config.moves || self.is_closed.load(Ordering::Acquire);
+        is_last && self.current.lock().as_ref().is_none_or(|session| session.is_over())
+    }
+
     /// The node says that it leaves.
     pub(crate) fn on_leaving(&self, session: &Arc<Session>) {
         session.peer_leaves();

@@ -7,5 +7,6 @@ mod identity;
 mod mesh;
 mod refusals;
 mod rolling;
+mod streams;
 mod tidy;
 mod topics;

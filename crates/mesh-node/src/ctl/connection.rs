@@ -3,18 +3,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use mesh::{
-    Client, ClientConfig, ClientError, Delivery, Failure, Following, JsonItem, JsonStream, Mesh, Retry,
-    Runtimes,
-};
+use mesh::{ClientError, Delivery, Failure, Following, Mesh, Retry};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::runtime::Handle;
 
 use super::args::CtlArgs;
 use super::error::{CtlError, Document};
 use super::listing;
+use super::stream::{Stream, Way};
 use crate::error::chain;
 use crate::state::{StateError, StateFolder, client_identity, node_of_client};
 
@@ -27,6 +24,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(10);
 /// A client of the mesh.
 pub(crate) struct Connection {
     mesh: Mesh,
+    way: Way,
 }
 
 impl Connection {
@@ -45,10 +43,10 @@ impl Connection {
             Some(node) => vec![node.clone()],
             None => candidates(&state, &folder),
         };
-        let runtimes = Runtimes { network: Handle::current(), pool: Handle::current() };
-        let connected = Client::connect(&addrs, &identity, ClientConfig::default(), runtimes).await;
+        let way = Way { addrs, identity };
+        let connected = way.connect().await;
         let mesh = connected.map_err(|error| CtlError::NoNode(unreached(&error, &state, &folder)))?;
-        Ok(Self { mesh })
+        Ok(Self { mesh, way })
     }
 
     /// The node that is reached now.
@@ -122,7 +120,7 @@ impl Connection {
         timeout: Duration,
     ) -> Result<Stream, CtlError> {
         match self.mesh.stream_json(path, kind, body, timeout).await {
-            Ok(stream) => Ok(Stream { stream }),
+            Ok(stream) => Ok(Stream::new(stream, self.way.clone(), timeout)),
             Err(failure) => Err(self.refused(path, failure).await),
         }
     }
@@ -162,23 +160,8 @@ impl Connection {
     }
 }
 
-/// Items, then the reply.
-pub(crate) struct Stream {
-    stream: JsonStream,
-}
-
-impl Stream {
-    /// The next part; `None` after the reply.
-    pub(crate) async fn next(&mut self) -> Result<Option<JsonItem>, CtlError> {
-        match self.stream.next().await.transpose()? {
-            Some(JsonItem::Reply(reply)) => Ok(Some(JsonItem::Reply(inner(reply)?))),
-            other => Ok(other),
-        }
-    }
-}
-
 /// What an actor that may refuse has answered: `{"Ok":…}` is the answer itself, `{"Err":…}` its refusal.
-fn inner(reply: String) -> Result<String, CtlError> {
+pub(super) fn inner(reply: String) -> Result<String, CtlError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     enum Answer<'a> {

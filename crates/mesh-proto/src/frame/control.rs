@@ -163,6 +163,30 @@ pub enum Control {
     NamesKnown(Known),
     /// What has changed in the sender's names.
     NamesChanged(Delta),
+    /// Goes on with a stream whose connection was lost, with the item of this number. It is answered as the message was that
+    /// began the stream: by items and a reply, or by a failure.
+    Attach {
+        /// The asker's channel to the actor that makes the items.
+        channel: u32,
+        /// The asker's number for the answers from now on.
+        correlation: u64,
+        /// The id that the asker gave the stream when it began.
+        stream: u128,
+        /// The first item that the asker has not got, counted from 1.
+        next: u64,
+    },
+    /// The reader of a stream is away: the stream is kept as if the reader's connection had been lost.
+    Detach {
+        /// The asker's number.
+        correlation: u64,
+    },
+    /// The reader has a stream's end: nothing of the stream has to be kept.
+    Release {
+        /// The asker's channel to the actor that made the items.
+        channel: u32,
+        /// The id that the asker gave the stream.
+        stream: u128,
+    },
 }
 
 impl Control {
@@ -175,6 +199,7 @@ impl Control {
             Self::NamesKnown(_) | Self::NamesChanged(_) => Features::DELTAS,
             Self::Retire | Self::Retired => Features::RETIRES,
             Self::Topics(_) => Features::TOPICS,
+            Self::Attach { .. } | Self::Detach { .. } | Self::Release { .. } => Features::REATTACHES,
             Self::Ping => Features::PINGS,
             Self::Sync(_) => Features::SWIM,
             // The answer to a frame of the receiver's own.

@@ -10,6 +10,7 @@ use std::{fmt, ops::BitOr};
 /// | 0 | [`OPENS_FOR_CLIENTS`](Self::OPENS_FOR_CLIENTS) | [`OpenFor`](super::Control::OpenFor) |
 /// | 1 | [`ISSUES`](Self::ISSUES) | [`Renew`](super::Control::Renew): it holds the authority's key |
 /// | 2 | [`DELTAS`](Self::DELTAS) | [`NamesKnown`](super::Control::NamesKnown) and [`NamesChanged`](super::Control::NamesChanged), in place of `Published` and `Withdrawn` |
+/// | 3 | [`REATTACHES`](Self::REATTACHES) | streams with an id, [`Attach`](super::Control::Attach), [`Detach`](super::Control::Detach) and [`Release`](super::Control::Release) |
 /// | 4 | [`TOPICS`](Self::TOPICS) | [`Topics`](super::Control::Topics) |
 /// | 16 | [`RETIRES`](Self::RETIRES) | [`Retire`](super::Control::Retire) and [`Retired`](super::Control::Retired); it tells its clients that it leaves |
 /// | 32 | [`PINGS`](Self::PINGS) | [`Ping`](super::Control::Ping) |
@@ -36,6 +37,12 @@ impl Features {
     pub const ISSUES: Self = Self(1 << 1);
     /// Tells and hears names as versioned deltas.
     pub const DELTAS: Self = Self(1 << 2);
+    /// Keeps streams that carry an id for readers who were cut off.
+    ///
+    /// The id stands before the message that begins the stream ([`BincodeWithId`](super::Content::BincodeWithId)), and the
+    /// stream's [`StreamGrant`](super::Control::StreamGrant)s acknowledge its items: those up to the sum of grants less the
+    /// first window.
+    pub const REATTACHES: Self = Self(1 << 3);
     /// Hears of subscriptions to topics.
     pub const TOPICS: Self = Self(1 << 4);
     /// Ends connections that are given up without losing what is on them.
@@ -51,6 +58,7 @@ impl Features {
     pub const ALL: Self = Self(
         Self::OPENS_FOR_CLIENTS.0
             | Self::DELTAS.0
+            | Self::REATTACHES.0
             | Self::TOPICS.0
             | Self::RETIRES.0
             | Self::PINGS.0

@@ -15,7 +15,8 @@ pub enum Content {
     Bincode,
     /// JSON, from callers that know only the kind. The reply is JSON too.
     Json,
-    /// 16 bytes of an id that the sender chose, then bincode. A message with an id that has run is not run again.
+    /// 16 bytes of an id that the sender chose, then bincode. A message with an id that has run is not run again; for a
+    /// stream it is the id by which its reader attaches to it again.
     BincodeWithId,
     /// 16 bytes of an id, then JSON.
     JsonWithId,

@@ -91,6 +91,9 @@ fn every_control_frame() -> Vec<Control> {
         }),
         Control::NamesKnown(names.known(NodeId(1))),
         Control::NamesChanged(delta),
+        Control::Attach { channel: 1, correlation: 300, stream: 7, next: 34 },
+        Control::Detach { correlation: 300 },
+        Control::Release { channel: 1, stream: u128::MAX },
     ]
 }
 
@@ -186,7 +189,7 @@ fn another_version_is_told_apart_from_another_protocol() {
 #[test]
 fn the_base_is_what_needs_no_feature() {
     let beyond =
-        ["Sync", "Ping", "OpenFor", "Renew", "Retire", "Retired", "Topics", "NamesKnown", "NamesChanged"];
+        ["Sync", "Ping", "OpenFor", "Renew", "Retire", "Retired", "Topics", "NamesKnown", "NamesChanged", "Attach", "Detach", "Release"];
     for frame in every_control_frame() {
         let name = format!("{frame:?}");
         let is_base = !beyond.contains(&name.split([' ', '(']).next().unwrap());

@@ -3,11 +3,12 @@
 //! Every message is looked at, at the node that owns the actor, by the grants of the client's own certificate. A node's
 //! messages pass no guard.
 
-use super::{Local, Port, Reserved, Room};
+use super::{Local, Port, Reserved, Room, Wanted};
 use crate::{
     failure::failure_of,
     frames::{Frame, Frames, Origin},
     inlet::Inlet,
+    parking::{Key, Owner, Parking},
     session::Session,
     shared::Shared,
     stream_out::StreamOut,
@@ -63,8 +64,7 @@ impl GuardedPort {
             KindRights { tell: needs(own.unwrap_or(Verb::Tell)), ask: needs(own.unwrap_or(answered)) }
         };
         let kinds = local.kinds().into_iter().enumerate().map(rights_of).collect();
-        let origin =
-            Arc::new(ClientOrigin { session: Arc::clone(session), client: Arc::clone(access.label()) });
+        let origin = Arc::new(ClientOrigin { session: Arc::clone(session), access: Arc::clone(&access) });
         let shared = Arc::clone(session.shared());
         let rights = Rights { shared, access, via, path: path.into(), kinds, origin };
         Arc::new(Self { port: local.as_port(), rights: Arc::new(rights) })
@@ -98,6 +98,19 @@ impl Port for GuardedPort {
 
     fn attach(&self, inlet: &Arc<Inlet>) {
         self.port.attach(inlet);
+    }
+
+    fn resume(&self, _: &Arc<Session>, path: &str, wanted: Wanted) {
+        let rights = &self.rights;
+        let may_read = |kind: u16| {
+            let granted = rights.kinds.get(usize::from(kind)).is_some_and(|kind| kind.ask.is_ok());
+            granted && rights.access.is_over().is_none()
+        };
+        wanted.from(rights.access.owner(), &rights.shared.parking, &rights.origin, path, may_read);
+    }
+
+    fn release(&self, _: &Arc<Session>, stream: u128) {
+        self.rights.shared.parking.remove(Key { owner: self.rights.access.owner(), stream });
     }
 }
 
@@ -154,12 +167,12 @@ impl Rights {
 /// A client behind a session, by a name that no node can have.
 struct ClientOrigin {
     session: Arc<Session>,
-    client: Arc<str>,
+    access: Arc<Access>,
 }
 
 impl Origin for ClientOrigin {
     fn node(&self) -> Option<&Arc<str>> {
-        Some(&self.client)
+        Some(self.access.label())
     }
 
     fn answer(
@@ -176,6 +189,19 @@ impl Origin for ClientOrigin {
 
     fn end(&self, correlation: u64) {
         self.session.end(correlation);
+    }
+
+    fn is_withdrawn(&self, correlation: u64) -> bool {
+        self.session.is_withdrawn(correlation)
+    }
+
+    fn is_over(&self) -> bool {
+        self.session.is_over()
+    }
+
+    fn keeper(&self) -> Option<(Owner, Arc<Parking>)> {
+        let (_, parking) = self.session.keeper()?;
+        Some((self.access.owner(), parking))
     }
 
     fn here(&self) -> &str {

@@ -1,10 +1,12 @@
 //! An actor of this node that peers can reach.
 
-use super::{Port, RemoteParcel, Reserved, Room, parcel::KindTable};
+use super::{Port, RemoteParcel, Reserved, Room, Wanted, parcel::KindTable};
 use crate::{
     dedup::Answers,
-    frames::Frames,
+    frames::{Frames, Origin},
     inlet::Inlet,
+    parking::Key,
+    session::Session,
     wire::{KindError, KindRow, Kinds, WireActor},
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -133,6 +135,15 @@ impl<A: Actor> Port for LocalPort<A> {
         let mut inlets = self.inlets.lock();
         inlets.retain(|known| known.strong_count() > 0);
         inlets.push(Arc::downgrade(inlet));
+    }
+
+    fn resume(&self, session: &Arc<Session>, path: &str, wanted: Wanted) {
+        let origin = Arc::clone(session) as Arc<dyn Origin>;
+        wanted.from(session.owner(), &session.shared().parking, &origin, path, |_| true);
+    }
+
+    fn release(&self, session: &Arc<Session>, stream: u128) {
+        session.shared().parking.remove(Key { owner: session.owner(), stream });
     }
 }
 

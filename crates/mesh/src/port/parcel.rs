@@ -9,21 +9,21 @@ use crate::{
 };
 use bytes::BufMut;
 use futures::future::BoxFuture;
-use mesh_actor::{
-    Actor, AskError, Cancel, Context, Handler, Items, Meta, Parcel, Skipped, Slot, StreamHandler, Streaming,
-};
+use mesh_actor::{Actor, AskError, Cancel, Context, Handler, Meta, Parcel, Skipped, Slot};
 use mesh_proto::{
     EncodeError,
     credit::Weight,
     decode_payload, encode_payload,
-    frame::{Content, INLINE_BYTES_MAX, Outcome, ReplyHeader},
+    frame::{Content, Outcome, ReplyHeader},
 };
 use parking_lot::Mutex;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
 use std::{pin::pin, sync::Arc, task::Poll};
-use tokio::sync::mpsc;
 
 mod once;
+mod streams;
+
+pub(crate) use streams::answer_streams;
 
 pub(super) type KindTable<A> = Arc<[KindRow<A>]>;
 
@@ -110,6 +110,17 @@ impl<A: Actor> RemoteParcel<A> {
         }
     }
 
+    /// The signal of an ask, which may be set already: it was withdrawn while it waited here.
+    fn cancel_of(&self, frame: &Frame) -> Option<Cancel> {
+        (frame.correlation != 0).then(|| {
+            let cancel = Cancel::new();
+            if self.frames.origin().is_withdrawn(frame.correlation) {
+                cancel.cancel();
+            }
+            cancel
+        })
+    }
+
     #[cold]
     fn refuse_bad(&self, frame: &Frame, kind: &str, reason: String) {
         let here = self.frames.origin().here();
@@ -180,7 +191,7 @@ where
             let Some(frame) = parcel.take(kind) else { break };
             let Ok(once) = parcel.first_time(&frame) else { continue };
             let Some(message) = parcel.open::<M>(&frame) else { continue };
-            let cancel = (frame.correlation != 0).then(Cancel::new);
+            let cancel = parcel.cancel_of(&frame);
             if let Err(skipped) = enter(cx, node.as_ref(), &frame, cancel.clone()) {
                 parcel.skip(&frame, skipped);
                 continue;
@@ -214,85 +225,6 @@ where
         }
         parcel.room.free(&parcel.frames);
     })
-}
-
-/// Handles one message of the kind `M` that is answered by a stream.
-pub(crate) fn answer_streams<'a, A, M>(
-    parcel: &'a mut RemoteParcel<A>,
-    _max: usize,
-    actor: &'a mut A,
-    cx: &'a mut Context<A>,
-) -> BoxFuture<'a, ()>
-where
-    M: WireMessage + Streaming<Item: Serialize + DeserializeOwned>,
-    A: StreamHandler<M>,
-{
-    Box::pin(async move {
-        let kind = parcel.frames.next_kind().unwrap_or_default();
-        let Some(frame) = parcel.take(kind) else { return };
-        parcel.room.free(&parcel.frames);
-        if frame.content.has_id() {
-            let reason = "a stream can be asked for again, and takes no id".to_owned();
-            return parcel.refuse_bad(&frame, M::KIND, reason);
-        }
-        let Some(message) = parcel.open::<M>(&frame) else { return };
-        let node = parcel.frames.origin().node().cloned();
-        let cancel = Cancel::new();
-        if let Err(skipped) = enter(cx, node.as_ref(), &frame, Some(cancel.clone())) {
-            return parcel.skip(&frame, skipped);
-        }
-        let stream = StreamOut::new(cancel);
-        let mut owed = Owed::new(&parcel.frames, frame.correlation);
-        owed.may_be_cancelled(Arc::clone(&stream));
-        let (items, made) = Items::channel(1);
-        let (reply, ()) =
-            futures::join!(actor.stream(message, items, cx), send_items(parcel, &frame, &stream, made));
-        owed.paid();
-        parcel.reply(&frame, Outcome::Reply, &reply);
-        // The end of the turn is for the runner to see.
-        let _ = cx.interrupted();
-    })
-}
-
-/// Sends items as they are made, each when the reader has room; ends when the handler drops its end.
-async fn send_items<A: Actor, T: Serialize>(
-    parcel: &RemoteParcel<A>,
-    frame: &Frame,
-    stream: &StreamOut,
-    mut made: mpsc::Receiver<T>,
-) {
-    let mut buffer = Vec::new();
-    loop {
-        let item = tokio::select! {
-            item = made.recv() => item,
-            () = stream.cancel.cancelled() => None,
-        };
-        let Some(item) = item else { return };
-        buffer.clear();
-        if let Err(error) = encode(frame.content, &item, &mut buffer) {
-            tracing::warn!(actor = %parcel.frames.path(), error = %error, "item cannot be encoded");
-            return;
-        }
-        if buffer.len() > INLINE_BYTES_MAX {
-            tracing::warn!(actor = %parcel.frames.path(), bytes = buffer.len(), "item is too large for a stream");
-            return;
-        }
-        tokio::select! {
-            () = stream.reserve(buffer.len()) => {}
-            () = stream.cancel.cancelled() => return,
-        }
-        let header = ReplyHeader {
-            correlation: frame.correlation,
-            outcome: Outcome::Item,
-            content: frame.content,
-            body: None,
-        };
-        let sent = parcel.frames.origin().answer(header, &mut |out| {
-            out.put_slice(&buffer);
-            Ok(())
-        });
-        debug_assert!(sent.is_ok(), "an encoded item is only copied");
-    }
 }
 
 pub(crate) fn encode<T: Serialize>(

@@ -3,11 +3,11 @@
 //! A relay has no queue. Room for a client's channel is credit on the channel behind it, so the bound of the
 //! distant mailbox holds the client back too.
 
-use super::{Port, Reserved, Room};
+use super::{Port, Reserved, Room, Wanted};
 use crate::{
     channel::{Channel, Charge, Terms, budget_ms},
-    failure::failure_of,
-    frames::Frames,
+    failure::{failure_of, lost, stream_gone},
+    frames::{Frames, Origin, refuse},
     inlet::Inlet,
     pending::Waiter,
     session::Session,
@@ -17,7 +17,7 @@ use mesh_actor::AskError;
 use mesh_proto::{
     ActorId,
     credit::Weight,
-    frame::{ChannelKind, MessageHeader, Overflow},
+    frame::{ChannelKind, Control, Features, MessageHeader, Overflow},
 };
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -67,6 +67,34 @@ impl Port for RelayPort {
     fn attach(&self, inlet: &Arc<Inlet>) {
         self.onward.add_relay(inlet);
     }
+
+    fn resume(&self, session: &Arc<Session>, path: &str, wanted: Wanted) {
+        let Wanted { correlation, stream, next } = wanted;
+        let (onward, here) = (self.onward.session(), session.here());
+        if !self.keeps() {
+            return refuse(&**session, correlation, &stream_gone(path, None, here));
+        }
+        let waiter = Waiter::Relay { to: Arc::clone(session), correlation };
+        let Ok(ours) = onward.pending().insert(waiter) else {
+            return refuse(&**session, correlation, &lost(&onward.unreachable(true), true, here));
+        };
+        session.relays_to(correlation, onward, ours, true);
+        onward.control(&Control::Attach { channel: self.onward.number(), correlation: ours, stream, next });
+    }
+
+    fn release(&self, _: &Arc<Session>, stream: u128) {
+        if self.keeps() {
+            let channel = self.onward.number();
+            self.onward.session().control(&Control::Release { channel, stream });
+        }
+    }
+}
+
+impl RelayPort {
+    /// Whether the node behind it keeps streams for readers who are cut off.
+    fn keeps(&self) -> bool {
+        self.onward.session().peer().knows(Features::REATTACHES)
+    }
 }
 
 impl Drop for RelayPort {
@@ -101,14 +129,19 @@ impl Room for RelayRoom {
     fn accept(&mut self, mut frames: Frames) {
         let onward = &self.port.onward;
         while let Some(frame) = frames.take_next() {
-            if let Err(error) = onward.session().may_send(frame.content) {
+            let streams = self.port.terms.kinds.get(usize::from(frame.kind)).is_some_and(|kind| kind.streams);
+            // A node of before takes no ids for streams.
+            let is_plain = streams && !self.port.keeps();
+            let content = if is_plain { frame.content.encoding() } else { frame.content };
+            let payload = if is_plain { frames.message_owned(&frame) } else { frames.payload_owned(&frame) };
+            if let Err(error) = onward.session().may_send(content) {
                 frames.refuse(&frame, &failure_of(&error, frames.origin().here()));
                 continue;
             }
             let mut header = MessageHeader {
                 channel: onward.number(),
                 kind: frame.kind,
-                content: frame.content,
+                content,
                 correlation: 0,
                 sender: frame.sender,
                 budget_ms: budget_ms(frame.deadline, Instant::now),
@@ -125,9 +158,10 @@ impl Room for RelayRoom {
                         continue;
                     }
                 }
-                self.port.client.relays_to(frame.correlation, onward.session(), header.correlation);
+                let keeps = streams && header.content.has_id();
+                self.port.client.relays_to(frame.correlation, onward.session(), header.correlation, keeps);
             }
-            onward.forward_now(header, &frames.payload_owned(&frame));
+            onward.forward_now(header, &payload);
             self.charge.spend_part(frame.weight());
         }
     }

@@ -29,7 +29,12 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAM_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A path that carries less is too slow for bodies: 64 KiB a second.
-const WRITE_BYTES_PER_SECOND_MIN: u64 = 64 * 1024;
+const BYTES_PER_SECOND_MIN: u64 = 64 * 1024;
+
+/// What so many bytes take at the least rate.
+pub(super) fn slowest(bytes: usize) -> Duration {
+    Duration::from_secs(bytes as u64 / BYTES_PER_SECOND_MIN)
+}
 
 /// Bodies of one peer whose halves have not met: 65,536, of about 100 bytes each.
 const HALVES_MAX: usize = 65_536;
@@ -98,8 +103,10 @@ impl Session {
 
     /// Writes a body, or ends the connection to a peer that does not read it.
     pub(super) async fn write_body(&self, number: u64, payload: Bytes) {
-        let slow = Duration::from_secs(payload.len() as u64 / WRITE_BYTES_PER_SECOND_MIN);
-        if timeout(STREAM_TIMEOUT + slow, self.write_whole_body(number, payload)).await.is_err() {
+        if timeout(STREAM_TIMEOUT + slowest(payload.len()), self.write_whole_body(number, payload))
+            .await
+            .is_err()
+        {
             self.violation("does not read a body");
         }
     }
@@ -132,7 +139,10 @@ impl Session {
                 Ok(Err(_)) | Err(_) => return self.violation("sent a body that no header announced"),
             },
         };
-        let payload = read_exactly(&mut receive, expected.bytes, rest).await;
+        // Each byte may take a while, and all of them no longer than on the slowest path.
+        let limit = STREAM_TIMEOUT + slowest(expected.bytes);
+        let payload =
+            timeout(limit, read_exactly(&mut receive, expected.bytes, rest)).await.unwrap_or_default();
         self.complete(expected, payload);
         self.bodies.reading.fetch_sub(1, Ordering::AcqRel);
     }
@@ -156,7 +166,7 @@ impl Session {
             (BodyFor::Reply(header), Some(payload)) => self.on_reply(header, payload),
             (BodyFor::Reply(header), None) => {
                 if let Some(waiter) = self.pending.take(header.correlation) {
-                    self.give_up(waiter);
+                    self.give_up(waiter, false);
                 }
             }
         }

@@ -3,12 +3,14 @@
 use super::{Running, Session};
 use crate::{
     channel::Terms,
-    failure::{failure_of, limit_reached},
+    failure::{failure_of, limit_reached, lost},
+    frames::refuse,
     inlet::Inlet,
-    port::{Port, RelayPort},
+    port::{Port, RelayPort, Wanted},
     shared::{Place, no_such_actor},
 };
 use bytes::Bytes;
+use mesh_actor::AskError;
 use mesh_net::{FrameReader, RecvHalf, Role};
 use mesh_proto::{credit::Weight, decode_frame, frame::Control};
 use std::sync::Arc;
@@ -85,18 +87,14 @@ impl Session {
                     self.violation(&overrun.to_string());
                 }
             }
-            Control::Cancel { correlation } => {
-                let running = {
-                    let mut running = self.running.lock();
-                    let found = running.remove(&correlation);
-                    if found.is_none() {
-                        // It may wait in a mailbox, or be on its way here.
-                        self.withdrawn.lock().note(correlation);
-                    }
-                    found
-                };
-                if let Some(running) = running {
-                    running.cancel();
+            Control::Cancel { correlation } => self.on_cancel(correlation),
+            Control::Detach { correlation } => self.on_detach(correlation),
+            Control::Attach { channel, correlation, stream, next } => {
+                self.on_attach(channel, Wanted { correlation, stream, next });
+            }
+            Control::Release { channel, stream } => {
+                if let Some(inlet) = self.inlet(channel) {
+                    inlet.release_stream(stream);
                 }
             }
             Control::Retire => self.on_retire(),
@@ -116,6 +114,47 @@ impl Session {
         }
     }
 
+    fn on_cancel(&self, correlation: u64) {
+        let running = {
+            let mut running = self.running.lock();
+            let found = running.remove(&correlation);
+            if found.is_none() {
+                // It may wait in a mailbox, or be on its way here.
+                self.withdrawn.note(correlation);
+            }
+            found
+        };
+        if let Some(running) = running {
+            running.cancel();
+        }
+    }
+
+    fn on_detach(&self, correlation: u64) {
+        let running = {
+            let mut running = self.running.lock();
+            let found = running.remove(&correlation);
+            if found.is_none() {
+                self.detached.note(correlation);
+            }
+            found
+        };
+        if let Some(running) = running {
+            running.leave(&self.shared.me.name);
+        }
+    }
+
+    fn on_attach(&self, channel: u32, wanted: Wanted) {
+        match self.inlet(channel) {
+            Some(inlet) => inlet.resume(wanted),
+            None => {
+                // It was closed meanwhile, for an end of the actor or of the way behind this node: the next one tells.
+                let here = &self.shared.me.name;
+                let error = AskError::Unreachable { node: here.to_string(), may_have_run: true };
+                refuse(self, wanted.correlation, &lost(&error, true, here));
+            }
+        }
+    }
+
     /// Only nodes have news of the mesh: a client that claims to is no peer of ours.
     fn on_news(self: &Arc<Self>, frame: Control) {
         if self.peer.role != Role::Node {
@@ -127,7 +166,7 @@ impl Session {
     fn on_stream_grant(&self, correlation: u64, granted: Weight) {
         match self.running.lock().get(&correlation) {
             Some(Running::Here(stream)) => stream.on_grant(granted),
-            Some(Running::Relayed { to, correlation }) => {
+            Some(Running::Relayed { to, correlation, .. }) => {
                 to.control(&Control::StreamGrant { correlation: *correlation, granted });
             }
             None => {}
@@ -209,7 +248,7 @@ impl Session {
         }
     }
 
-    pub(super) fn refuse_open(&self, channel: u32, error: &mesh_actor::AskError) {
+    pub(super) fn refuse_open(&self, channel: u32, error: &AskError) {
         let failure = failure_of(error, &self.shared.me.name);
         self.control(&Control::Closed { channel, failure });
     }

@@ -80,6 +80,8 @@ impl Session {
             inlets: Default::default(),
             running: Default::default(),
             withdrawn: Default::default(),
+            detached: Default::default(),
+            closed_with: Default::default(),
             bodies: Bodies::default(),
             unread: Default::default(),
             next_body: 1.into(),

@@ -27,7 +27,7 @@ impl Session {
         loop {
             if probe.is_refused(pause).await && !self.answers().await {
                 tracing::info!(peer = %self.peer.name, "nobody listens at the peer's port, and no ping is answered");
-                return self.connection.close(CloseCode::Unanswered, "no ping is answered");
+                return self.close(CloseCode::Unanswered, "no ping is answered");
             }
         }
     }

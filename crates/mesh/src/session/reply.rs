@@ -60,8 +60,7 @@ impl Session {
         let answer = Answer::Frame { outcome: header.outcome, content: header.content, payload };
         if header.outcome == Outcome::Item {
             self.pending.with(header.correlation, |waiter| match waiter {
-                // The queue is as wide as the window: a peer that overruns it loses its items.
-                Waiter::Stream(reader) => drop(reader.try_send(answer)),
+                Waiter::Stream(stream) => stream.on_item(answer),
                 Waiter::Relay { to, correlation } => pass_on(to, *correlation, answer),
                 Waiter::Ask(_) => {}
             });
@@ -69,7 +68,7 @@ impl Session {
         }
         match self.pending.take(header.correlation) {
             Some(Waiter::Ask(asker)) => drop(asker.send(answer)),
-            Some(Waiter::Stream(reader)) => drop(reader.try_send(answer)),
+            Some(Waiter::Stream(stream)) => stream.on_end(answer),
             Some(Waiter::Relay { to, correlation }) => {
                 to.forget(correlation);
                 pass_on(&to, correlation, answer);
@@ -86,5 +85,8 @@ fn pass_on(to: &Arc<Session>, correlation: u64, answer: Answer) {
         buffer.put_slice(&payload);
         Ok(())
     });
-    debug_assert!(sent.is_ok(), "a payload that came is one that can go");
+    if let Err(error) = sent {
+        let failure = crate::failure::bad_message("", "reply", error.reason, to.here());
+        crate::frames::refuse(&**to, correlation, &failure);
+    }
 }

@@ -58,6 +58,8 @@ impl Session {
         self.spawn(async move { session.expire_bodies().await });
         let session = Arc::clone(self);
         self.spawn(async move { session.expire_asks().await });
+        let session = Arc::clone(self);
+        self.spawn(async move { session.watch_reader().await });
         // Clients come and go, and often behind firewalls.
         if self.peer.role == Role::Node {
             let session = Arc::clone(self);

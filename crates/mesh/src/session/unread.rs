@@ -1,20 +1,57 @@
-//! Replies too large for the reply stream, until the asker has read them.
+//! Replies that their asker has not read.
 //!
 //! Credit bounds what a peer may send, and nothing bounds how large the replies to it are. A peer that asks and does not
-//! read would make this node hold them all: so its lanes are read no further while many wait, and beyond that
-//! large replies are dropped, and their askers told.
+//! read would make this node hold them all: so its lanes are read no further while many wait, beyond that
+//! replies are dropped, and their askers told, and at last the peer is cut off. Whoever speaks this protocol reads
+//! replies as they come: what waits then are its own askers.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use super::{Session, body::slowest};
+use mesh_net::Batch;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
-use tokio::sync::Notify;
+use tokio::{
+    sync::Notify,
+    time::{Instant, sleep},
+};
 
 /// Bytes that may wait before the peer's lanes are read no further: 32 MiB.
 const HELD_BACK_BYTES: usize = 32 * 1024 * 1024;
 
 /// Bytes that may wait at all: 64 MiB.
 pub(super) const UNREAD_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How long the peer may leave the replies alone that are being written to it: 30 s, and what they take at the least rate.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// How often that is looked at.
+const LOOK: Duration = Duration::from_secs(5);
+
+impl Session {
+    /// Cuts a peer off that reads no replies.
+    pub(super) async fn watch_reader(self: Arc<Self>) {
+        let mut seen: Option<(Batch, Instant)> = None;
+        loop {
+            sleep(LOOK).await;
+            let Some(batch) = self.replies.writing() else {
+                seen = None;
+                continue;
+            };
+            match seen {
+                Some((known, since)) if known == batch => {
+                    if since.elapsed() >= IDLE_MAX + slowest(batch.bytes) {
+                        return self.violation("reads no replies");
+                    }
+                }
+                _ => seen = Some((batch, Instant::now())),
+            }
+        }
+    }
+}
 
 /// The bytes of one peer's large replies that it has not read.
 #[derive(Debug, Default)]

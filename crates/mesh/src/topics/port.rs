@@ -7,10 +7,11 @@ use super::{
     tap::OpenTap,
 };
 use crate::{
-    failure::{bad_message, failure_of, limit_reached},
+    failure::{bad_message, failure_of, limit_reached, stream_gone},
     frames::{Frames, Origin, refuse},
     inlet::Inlet,
-    port::{Local, Port, Reserved, Room, encode},
+    port::{Local, Port, Reserved, Room, Wanted, encode},
+    session::Session,
     shared::Shared,
     stream_out::StreamOut,
 };
@@ -154,6 +155,13 @@ impl Port for TopicPort {
 
     // Nobody ever waits for room here.
     fn attach(&self, _: &Arc<Inlet>) {}
+
+    // Who was away has missed what was published meanwhile, and begins anew.
+    fn resume(&self, session: &Arc<Session>, path: &str, wanted: Wanted) {
+        refuse(&**session, wanted.correlation, &stream_gone(path, None, &self.shared.me.name));
+    }
+
+    fn release(&self, _: &Arc<Session>, _: u128) {}
 }
 
 impl Local for TopicPort {

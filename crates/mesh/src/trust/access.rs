@@ -1,7 +1,7 @@
 //! What one client may do on this node, by its own certificate.
 
 use super::Trust;
-use crate::shared::Shared;
+use crate::{parking::Owner, shared::Shared};
 use mesh_actor::AskError;
 use mesh_net::{Credential, Endpoint};
 use mesh_proto::Verb;
@@ -45,6 +45,11 @@ impl Access {
     /// Who it is, as handlers and logs see it.
     pub(crate) fn label(&self) -> &Arc<str> {
         &self.label
+    }
+
+    /// Whose streams its streams are.
+    pub(crate) fn owner(&self) -> Owner {
+        Owner { role: self.credential.peer.role, id: self.credential.peer.id }
     }
 
     /// Whether it may do that to an actor.

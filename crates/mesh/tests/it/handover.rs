@@ -1,6 +1,6 @@
 //! Connections that end in order: nothing of what is on them is lost.
 
-use crate::cluster::{Cluster, LIMIT, Say, alive, eventually, on_both_transports};
+use crate::cluster::{Cluster, Count, LIMIT, Say, alive, eventually, on_both_transports};
 use mesh::{Actor, ActorSpec, AskError, Context, Handler, Kinds, WireActor};
 use std::sync::{
     Arc,
@@ -12,6 +12,7 @@ on_both_transports!(
     a_client_goes_on_through_another_node_when_its_own_is_lost,
     a_client_of_a_node_that_leaves_loses_no_ask,
     an_answer_comes_through_the_node_that_leaves,
+    a_stream_goes_on_through_another_node,
     what_a_client_told_before_it_closed_arrives,
     a_closed_client_reaches_nothing,
 );
@@ -64,6 +65,23 @@ async fn a_client_of_a_node_that_leaves_loses_no_ask(cluster: Cluster) {
         assert_eq!(asker.await.unwrap(), Ok(()));
     }
     drop(beta);
+}
+
+async fn a_stream_goes_on_through_another_node(cluster: Cluster) {
+    let (alpha, beta) = cluster.pair().await;
+    let client = cluster.client(&alpha).await;
+    eventually("the other node's address", async || client.alternatives().len() == 1).await;
+    let mut stream = client.stream_recipient::<Count>("beta/tester").unwrap().stream(Count { to: 2000 });
+    for number in 0..500 {
+        assert_eq!(stream.next().await, Some(number));
+    }
+    drop(alpha);
+    for number in 500..2000 {
+        assert_eq!(stream.next().await, Some(number), "each once, in order");
+    }
+    assert_eq!(stream.next().await, None);
+    assert_eq!(stream.finish().await, Ok(1_999_000));
+    assert_eq!(&*client.node_name(), "beta");
 }
 
 /// Counts what it hears, and answers when it is let.
