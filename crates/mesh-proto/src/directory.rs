@@ -268,6 +268,4 @@ impl Directory {
 }
 
 #[cfg(test)]
-mod sim;
-#[cfg(test)]
 mod tests;

@@ -4,6 +4,8 @@ use crate::{
     frame::{CONTROL_BYTES_MAX, Control, KINDS_MAX},
 };
 
+mod sim;
+
 const ONE: NodeId = NodeId(1);
 const TWO: NodeId = NodeId(2);
 

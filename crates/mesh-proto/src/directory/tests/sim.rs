@@ -1,9 +1,9 @@
 //! Nodes whose connections break and whose processes restart, from a seed: in the end all know the same.
 
-use super::{log::Log, *};
+use crate::directory::{log::Log, *};
 use std::collections::VecDeque;
 
-const NODES: u64 = 4;
+const NODES: usize = 4;
 const NAMES: u64 = 6;
 const STEPS: u64 = 120;
 
@@ -16,6 +16,10 @@ impl Chance {
         let word = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
         let word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         (word ^ (word >> 31)) % end
+    }
+
+    fn place(&mut self, end: usize) -> usize {
+        usize::try_from(self.below(end as u64)).unwrap()
     }
 }
 
@@ -47,29 +51,29 @@ fn id(node: usize) -> NodeId {
 
 fn born(node: usize, boot: Boot, chance: &mut Chance) -> Node {
     let mut directory = Directory::new(id(node), boot);
-    directory.log = Log::of(usize::try_from(chance.below(12)).unwrap());
+    directory.log = Log::of(chance.place(12));
     Node { boot, directory }
 }
 
 impl World {
     fn new(seed: u64) -> Self {
         let mut chance = Chance(seed);
-        let nodes = (0..NODES as usize).map(|node| born(node, Boot(1), &mut chance)).collect();
+        let nodes = (0..NODES).map(|node| born(node, Boot(1), &mut chance)).collect();
         let mut world =
-            Self { chance, nodes, links: BTreeMap::new(), is_crossing: seed % 2 == 0, repairs: 0 };
-        for one in 0..NODES as usize {
+            Self { chance, nodes, links: BTreeMap::new(), is_crossing: seed.is_multiple_of(2), repairs: 0 };
+        for one in 0..NODES {
             (0..one).for_each(|other| world.reconnect(one, other));
         }
         world
     }
 
     fn node(&mut self) -> usize {
-        usize::try_from(self.chance.below(NODES)).unwrap()
+        self.chance.place(NODES)
     }
 
     fn pair(&mut self) -> (usize, usize) {
-        let (one, step) = (self.node(), 1 + self.chance.below(NODES - 1));
-        (one, (one + usize::try_from(step).unwrap()) % NODES as usize)
+        let (one, step) = (self.node(), 1 + self.chance.place(NODES - 1));
+        (one, (one + step) % NODES)
     }
 
     fn send(&mut self, from: usize, to: usize, frames: impl IntoIterator<Item = Frame>) {
@@ -101,7 +105,7 @@ impl World {
             Some(self.nodes[node].directory.publish(Publication { entry, capabilities, kinds: Vec::new() }))
         };
         let Some(delta) = delta else { return };
-        for to in (0..NODES as usize).filter(|to| *to != node) {
+        for to in (0..NODES).filter(|to| *to != node) {
             self.send(node, to, [Frame::Delta(delta.clone())]);
         }
     }
@@ -110,7 +114,7 @@ impl World {
         let node = self.node();
         let boot = Boot(self.nodes[node].boot.0 + 1);
         self.nodes[node] = born(node, boot, &mut self.chance);
-        for peer in (0..NODES as usize).filter(|peer| *peer != node) {
+        for peer in (0..NODES).filter(|peer| *peer != node) {
             self.reconnect(node, peer);
         }
     }
@@ -150,7 +154,7 @@ impl World {
         while let Some(&(from, to)) =
             self.links.iter().find(|(_, link)| link.iter().any(|way| !way.is_empty())).map(|(ends, _)| ends)
         {
-            let which = usize::try_from(self.chance.below(2)).unwrap();
+            let which = self.chance.place(2);
             self.deliver(from, to, which);
         }
     }
