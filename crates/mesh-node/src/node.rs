@@ -311,12 +311,13 @@ impl Node {
             http: None,
         };
         state.announce(&ready)?;
-        if let Some(path) = &self.settings.ready_file {
-            ready.write(path)?;
-        }
         // Nobody may read it; the node is no worse for that.
         let join = join_command(&ready.addr, &self.settings.state);
         let _ = writeln!(io::stdout(), "listening {local}\njoin with: {join}");
+        // Last: who sees the file finds all that is told of a node that is ready.
+        if let Some(path) = &self.settings.ready_file {
+            ready.write(path)?;
+        }
         tracing::info!(node = ready.name, addr = ready.addr, cluster = ready.cluster, "node is ready");
         Ok(())
     }
