@@ -11,7 +11,7 @@
 
 use crate::{
     frames::{Origin, refuse},
-    parking::{Key, Parking},
+    parking::{Key, Owner, Parking},
     stream_out::STREAM_WINDOW,
 };
 use bytes::{BufMut, Bytes};
@@ -79,6 +79,11 @@ pub(crate) struct Missing {
 }
 
 impl Kept {
+    /// Whose it is.
+    pub(crate) fn owner(&self) -> Owner {
+        self.key.owner
+    }
+
     pub(crate) fn new(
         key: Key,
         parking: &Arc<Parking>,

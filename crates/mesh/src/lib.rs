@@ -41,8 +41,8 @@ mod shared;
 mod stream_in;
 mod stream_out;
 mod tasks;
-mod topics;
 mod ticket;
+mod topics;
 mod trust;
 mod uplink;
 mod wire;
@@ -64,8 +64,8 @@ pub use node_actor::{
 pub use registry::{SpawnContext, Spawnable};
 pub use reliable::Reliable;
 pub use session::HelloError;
-pub use topics::{Delivery, Following, Publish, Published, SubscribeError, Topic};
 pub use ticket::InvalidTicket;
+pub use topics::{Delivery, Following, Publish, Published, SubscribeError, Topic};
 pub use trust::RenewError;
 pub use wire::{KindError, Kinds, WireActor, WireMessage, raw_bytes};
 

@@ -278,8 +278,11 @@ impl Session {
         self.replies.close();
         self.lanes.iter().for_each(Outbox::close);
         let may_return = self.may_return(&reason);
+        // Of a node that goes itself, the peer is where it was.
+        let is_ours =
+            reason == CloseReason::Local && matches!(self.closed_with.get(), None | Some(CloseCode::Leaving));
         for waiter in self.pending.close() {
-            self.give_up(waiter, may_return);
+            self.give_up(waiter, may_return, is_ours);
         }
         let failure = self.unreachable_failure(false);
         let channels = std::mem::take(&mut *self.channels.lock());
@@ -290,7 +293,7 @@ impl Session {
         let running = std::mem::take(&mut *self.running.lock());
         for running in running.into_values() {
             if has_left(&reason) {
-                running.abandon();
+                running.gone(self.owner());
             } else {
                 running.detach();
             }
@@ -299,13 +302,18 @@ impl Session {
         reason
     }
 
-    fn give_up(&self, waiter: Waiter, may_return: bool) {
+    fn give_up(&self, waiter: Waiter, may_return: bool, is_ours: bool) {
         match waiter {
             Waiter::Ask(asker) => drop(asker.send(Answer::Lost)),
-            Waiter::Stream(stream) => stream.lost(may_return),
+            // Behind a relay, the stream's own node may be well.
+            Waiter::Stream(stream) => stream.lost(may_return || !stream.is_from(self.peer.id)),
             Waiter::Relay { to, correlation } => {
                 to.forget(correlation);
-                let failure = crate::failure::lost(&self.unreachable(true), may_return, &self.shared.me.name);
+                let failure = crate::failure::lost(
+                    &self.unreachable(true),
+                    may_return || is_ours,
+                    &self.shared.me.name,
+                );
                 crate::frames::refuse(&*to, correlation, &failure);
             }
         }

@@ -2,8 +2,8 @@
 
 use crate::{
     failure::ended, membership::Membership, parking::Parking, pending::Pending, port::Local,
-    registry::Registry, session::Session, stream_out::StreamOut, tasks::Tasks, topics::Followers, trust::Trust,
-    uplink::Uplink,
+    registry::Registry, session::Session, stream_out::StreamOut, tasks::Tasks, topics::Followers,
+    trust::Trust, uplink::Uplink,
 };
 use futures::FutureExt;
 use mesh_actor::{AskError, ExitReason, System};

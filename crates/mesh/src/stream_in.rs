@@ -14,7 +14,7 @@ use crate::{
 };
 use mesh_actor::AskError;
 use mesh_proto::{
-    Failure,
+    Failure, NodeId,
     credit::Weight,
     decode_frame, encode_frame,
     frame::{Content, Control, Features, Outcome},
@@ -156,6 +156,11 @@ impl StreamIn {
         }
         self.state.lock().is_over = true;
         drop(self.queue.try_send(answer));
+    }
+
+    /// Whether its items are made by this node.
+    pub(crate) fn is_from(&self, node: NodeId) -> bool {
+        self.again.get().is_some_and(|again| again.ticket.actor.node == node)
     }
 
     /// Its connection is lost; `may_return` tells whether its actor's node may still be there.

@@ -1,6 +1,6 @@
 //! The producing half of a stream of items: how many its reader has made room for.
 
-use crate::{failure::detached, kept::Kept};
+use crate::{failure::detached, kept::Kept, parking::Owner};
 use mesh_actor::Cancel;
 use mesh_proto::credit::Weight;
 use parking_lot::Mutex;
@@ -56,6 +56,11 @@ impl StreamOut {
         room.granted = room.granted.max(granted);
         drop(room);
         self.granted.notify_one();
+    }
+
+    /// Whether it is kept for this owner, or for nobody.
+    pub(crate) fn is_of(&self, owner: Owner) -> bool {
+        self.kept.as_ref().is_none_or(|(kept, _)| kept.owner() == owner)
     }
 
     /// Nobody waits for the answer any more.

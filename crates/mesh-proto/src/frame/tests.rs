@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
-    ActorId, Boot, DecodeError, Directory, Entry, Failure, Json, NodeId, Publication, Retry, Subscription, TopicNews,
+    ActorId, Boot, DecodeError, Directory, Entry, Failure, Json, NodeId, Publication, Retry, Subscription,
+    TopicNews,
     credit::Weight,
     decode_frame, encode_frame,
     membership::{Action, Membership, MembershipConfig, Own, Peer, Profile, Sync},
@@ -188,8 +189,20 @@ fn another_version_is_told_apart_from_another_protocol() {
 /// What version 1 was when it had no features: such a peer must never be sent anything else.
 #[test]
 fn the_base_is_what_needs_no_feature() {
-    let beyond =
-        ["Sync", "Ping", "OpenFor", "Renew", "Retire", "Retired", "Topics", "NamesKnown", "NamesChanged", "Attach", "Detach", "Release"];
+    let beyond = [
+        "Sync",
+        "Ping",
+        "OpenFor",
+        "Renew",
+        "Retire",
+        "Retired",
+        "Topics",
+        "NamesKnown",
+        "NamesChanged",
+        "Attach",
+        "Detach",
+        "Release",
+    ];
     for frame in every_control_frame() {
         let name = format!("{frame:?}");
         let is_base = !beyond.contains(&name.split([' ', '(']).next().unwrap());

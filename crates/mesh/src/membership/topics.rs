@@ -2,7 +2,10 @@
 
 use super::{Membership, State};
 use crate::{session::Session, topics::Target};
-use mesh_proto::{Boot, NodeId, Subscription, TooManySubscriptions, TopicNews, frame::{Control, Features}};
+use mesh_proto::{
+    Boot, NodeId, Subscription, TooManySubscriptions, TopicNews,
+    frame::{Control, Features},
+};
 use std::sync::Arc;
 
 impl Membership {

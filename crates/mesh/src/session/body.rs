@@ -166,7 +166,7 @@ impl Session {
             (BodyFor::Reply(header), Some(payload)) => self.on_reply(header, payload),
             (BodyFor::Reply(header), None) => {
                 if let Some(waiter) = self.pending.take(header.correlation) {
-                    self.give_up(waiter, false);
+                    self.give_up(waiter, false, false);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Asks of the peer that are being worked on, here or behind this node.
 
 use super::Session;
-use crate::stream_out::StreamOut;
+use crate::{parking::Owner, stream_out::StreamOut};
 use mesh_net::{CloseCode, CloseReason};
 use mesh_proto::frame::Control;
 use std::sync::Arc;
@@ -31,6 +31,15 @@ impl Running {
         match self {
             Self::Here(stream) => stream.withdraw(),
             Self::Relayed { to, correlation, .. } => to.control(&Control::Cancel { correlation }),
+        }
+    }
+
+    /// The peer, who is this one, has gone for good: all that it asked for itself ends. A stream that it passed on to a
+    /// client is kept for that client, which comes another way.
+    pub(super) fn gone(self, peer: Owner) {
+        match &self {
+            Self::Here(stream) if !stream.is_of(peer) => self.detach(),
+            Self::Here(_) | Self::Relayed { .. } => self.abandon(),
         }
     }
 

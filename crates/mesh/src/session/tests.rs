@@ -10,7 +10,9 @@ use mesh_proto::{
     Boot,
     credit::Weight,
     decode_frame, encode_frame, encode_payload,
-    frame::{Body, CONTROL_BYTES_MAX, Content, Control, Features, Hello, MessageHeader, PREAMBLE_BYTES, Preamble},
+    frame::{
+        Body, CONTROL_BYTES_MAX, Content, Control, Features, Hello, MessageHeader, PREAMBLE_BYTES, Preamble,
+    },
 };
 use parking_lot::Mutex;
 use schemars::JsonSchema;

@@ -152,7 +152,8 @@ impl Lab {
 
     async fn client(&self, who: &Who, node: &Node) -> Mesh {
         let addrs = [node.local_addr().to_string()];
-        let (config, runtimes) = (ClientConfig { moves: false, ..ClientConfig::default() }, Runtimes::current());
+        let (config, runtimes) =
+            (ClientConfig { moves: false, ..ClientConfig::default() }, Runtimes::current());
         match (self, who) {
             (Self::Memory(network), Who::Memory(me)) => {
                 let endpoint = network.endpoint(me.clone());
