@@ -85,12 +85,14 @@ fn who_does_not_read_is_full_in_its_own_row_and_the_others_have_the_message() {
     let mut frozen = at_alpha.begin(&["subscribe", TOPIC]);
     published_to(&at_alpha, 2);
     frozen.freeze();
-    // 60 KB each: the mailbox for the reader has room for 1 MiB, its stream for 256 KiB.
+    // 60 KB each: the mailbox for the reader has room for 1 MiB, its stream for 256 KiB. All at once, since who says nothing
+    // for two seconds is taken for lost, and has no row any more.
     let body = json!({"text": "x".repeat(60_000)}).to_string();
-    let full = eventually("the frozen reader's mailbox is full", SOON, || {
-        let published = publish(&at_alpha, ECHO, &body);
-        if published.code == 0 { Err(format!("{:?}", published.stdout)) } else { Ok(published) }
-    });
+    let publishers: Vec<_> = (0..30)
+        .map(|_| at_alpha.begin(&["publish", TOPIC, ECHO, &body, "--timeout", "300ms"]))
+        .collect();
+    let mut outcomes = publishers.into_iter().map(Pending::outcome);
+    let full = outcomes.find(|outcome| outcome.code != 0).expect("the frozen reader's mailbox is full");
     let document = full.refusal();
     assert_eq!(document["code"], "NOT_DELIVERED", "{document}");
     let rows = rows(&full);

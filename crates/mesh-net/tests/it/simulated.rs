@@ -10,13 +10,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
+use fastrand::Rng;
 use mesh_net::{Authority, Connection, Endpoint, Expect, Identity, TransportConfig};
 use parking_lot::Mutex;
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
 use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
 use turmoil::net::UdpSocket;
 
 use crate::adversary::{forge_ed25519, present};
@@ -40,7 +40,7 @@ type Trace = Arc<Mutex<Vec<(Duration, IpAddr, usize, bool)>>>;
 struct Socket {
     socket: Arc<UdpSocket>,
     arrived: Mutex<mpsc::Receiver<(Vec<u8>, SocketAddr)>>,
-    dice: Mutex<StdRng>,
+    dice: Mutex<Rng>,
     loss: f64,
     trace: Trace,
 }
@@ -58,7 +58,7 @@ impl Socket {
                 let _ = arrives.try_send((buffer[..size].to_vec(), from));
             }
         });
-        let dice = Mutex::new(StdRng::seed_from_u64(seed));
+        let dice = Mutex::new(Rng::with_seed(seed));
         Ok(Arc::new(Self { socket, arrived: Mutex::new(arrived), dice, loss, trace }))
     }
 }
@@ -75,7 +75,7 @@ impl AsyncUdpSocket for Socket {
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
-        let is_lost = self.dice.lock().random_bool(self.loss);
+        let is_lost = self.dice.lock().f64() < self.loss;
         let row = (turmoil::elapsed(), transmit.destination.ip(), transmit.contents.len(), is_lost);
         self.trace.lock().push(row);
         if !is_lost {
@@ -183,14 +183,19 @@ async fn endpoint(
     Ok(Endpoint::over(socket, Some(bytes), identity, &TransportConfig::wan())?)
 }
 
+/// Lets virtual time pass: nothing waits for it.
+async fn passes(time: Duration) {
+    sleep_until(Instant::now() + time).await;
+}
+
 /// Cuts one way or the other, again and again.
 async fn cut(seed: u64) {
-    let mut dice = StdRng::seed_from_u64(seed ^ 0xC07);
+    let mut dice = Rng::with_seed(seed ^ 0xC07);
     loop {
-        tokio::time::sleep(BETWEEN_CUTS).await;
-        let (from, to) = if dice.random_bool(0.5) { ("alpha", "beta") } else { ("beta", "alpha") };
+        passes(BETWEEN_CUTS).await;
+        let (from, to) = if dice.bool() { ("alpha", "beta") } else { ("beta", "alpha") };
         turmoil::partition_oneway(from, to);
-        tokio::time::sleep(CUT).await;
+        passes(CUT).await;
         turmoil::repair_oneway(from, to);
     }
 }
@@ -198,14 +203,14 @@ async fn cut(seed: u64) {
 /// Sends frames of lengths that the seed gives, and checks that the peer's come whole and in order.
 async fn exchange(connection: &Connection, seed: u64) -> SimResult {
     let sends = async {
-        let mut dice = StdRng::seed_from_u64(seed);
+        let mut dice = Rng::with_seed(seed);
         let mut send = connection.open_uni(0).await?;
         for number in 0..FRAMES {
-            let mut frame = vec![u8::try_from(number)?; dice.random_range(4..20_000)];
+            let mut frame = vec![u8::try_from(number)?; dice.usize(4..20_000)];
             let length = u32::try_from(frame.len() - 4)?;
             frame[..4].copy_from_slice(&length.to_le_bytes());
             send.write_chunk(Bytes::from(frame)).await?;
-            tokio::time::sleep(Duration::from_millis(dice.random_range(0..200))).await;
+            passes(Duration::from_millis(dice.u64(0..200))).await;
         }
         send.finish();
         Ok::<_, Box<dyn std::error::Error>>(())

@@ -68,7 +68,7 @@ async fn a_client_of_a_node_that_leaves_loses_no_ask(cluster: Cluster) {
 }
 
 async fn a_stream_goes_on_through_another_node(cluster: Cluster) {
-    let (alpha, beta) = cluster.pair().await;
+    let (alpha, _beta) = cluster.pair().await;
     let client = cluster.client(&alpha).await;
     eventually("the other node's address", async || client.alternatives().len() == 1).await;
     let mut stream = client.stream_recipient::<Count>("beta/tester").unwrap().stream(Count { to: 2000 });
