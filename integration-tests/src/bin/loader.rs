@@ -45,7 +45,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let identity = Identity::from_pem(&read("ca.pem")?, &read("cert.pem")?, &read("key.pem")?)?;
     let here = tokio::runtime::Handle::current();
     let runtimes = Runtimes { network: here.clone(), pool: here };
-    let mesh = Client::connect(std::slice::from_ref(addr), &identity, ClientConfig::default(), runtimes).await?;
+    let mesh =
+        Client::connect(std::slice::from_ref(addr), &identity, ClientConfig::default(), runtimes).await?;
     let mut loads = JoinSet::new();
     for (node, place) in nodes.iter().zip(0..) {
         loads.spawn(load(mesh.clone(), node.clone(), place));

@@ -88,9 +88,8 @@ fn who_does_not_read_is_full_in_its_own_row_and_the_others_have_the_message() {
     // 60 KB each: the mailbox for the reader has room for 1 MiB, its stream for 256 KiB. All at once, since who says nothing
     // for two seconds is taken for lost, and has no row any more.
     let body = json!({"text": "x".repeat(60_000)}).to_string();
-    let publishers: Vec<_> = (0..30)
-        .map(|_| at_alpha.begin(&["publish", TOPIC, ECHO, &body, "--timeout", "300ms"]))
-        .collect();
+    let publishers: Vec<_> =
+        (0..30).map(|_| at_alpha.begin(&["publish", TOPIC, ECHO, &body, "--timeout", "300ms"])).collect();
     let mut outcomes = publishers.into_iter().map(Pending::outcome);
     let full = outcomes.find(|outcome| outcome.code != 0).expect("the frozen reader's mailbox is full");
     let document = full.refusal();
