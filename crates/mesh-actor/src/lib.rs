@@ -60,7 +60,10 @@ mod cell;
 mod info;
 mod life;
 mod spec;
+mod strategy;
 mod supervisor;
+mod supervisor_ref;
+mod supervisor_spec;
 mod system;
 
 pub use actor::{Actor, ExitReason, Handler, StartError, StreamHandler};
@@ -78,6 +81,9 @@ pub use mailbox::{
 pub use message::{Message, Meta, Sender, Streaming};
 pub use reply::{Receipt, Reply, reply_slot};
 pub use spec::{ActorSpec, Class, Restart};
+pub use strategy::{AutoShutdown, Shutdown, Strategy};
 pub use stream::{Closed, Items, Open, ReplyStream};
+pub use supervisor_ref::SupervisorRef;
+pub use supervisor_spec::{ChildSpec, SupervisionError, SupervisorSpec};
 pub use system::{Runtimes, StillRunning, System};
 pub use tell::{Tell, TellFuture};

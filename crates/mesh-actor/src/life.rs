@@ -29,6 +29,8 @@ pub(crate) enum Stage {
     Starting = 0,
     Running = 1,
     Restarting = 2,
+    /// It has ended, and starts again only with others.
+    Resting = 3,
 }
 
 impl Life {
@@ -97,8 +99,10 @@ impl Life {
     pub(crate) fn state(&self, is_paused: bool) -> ActorState {
         const RUNNING: u8 = Stage::Running as u8;
         const RESTARTING: u8 = Stage::Restarting as u8;
+        const RESTING: u8 = Stage::Resting as u8;
         match self.stage.load(Ordering::Acquire) {
             _ if self.exit.get().is_some() => ActorState::Stopped,
+            RESTING => ActorState::Stopped,
             RUNNING if is_paused => ActorState::Paused,
             RUNNING => ActorState::Running,
             RESTARTING => ActorState::Restarting,

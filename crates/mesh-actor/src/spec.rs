@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::mailbox::{MailboxConfig, Overflow};
+use crate::supervisor::Pace;
 
 /// Where an actor runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,31 +48,21 @@ pub struct ActorSpec {
     pub(crate) name: String,
     pub(crate) mailbox: MailboxConfig,
     pub(crate) class: Class,
-    pub(crate) policy: Policy,
-}
-
-/// How crashes are answered.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Policy {
     pub(crate) restart: Restart,
-    pub(crate) restarts_max: u32,
-    pub(crate) period: Duration,
-    pub(crate) backoff_first: Duration,
-    pub(crate) backoff_max: Duration,
+    pub(crate) pace: Pace,
 }
 
 impl ActorSpec {
     /// An actor of this name with the defaults: a mailbox of 1,024 messages and 1 MiB that makes senders wait, on
     /// the pool, `Permanent`, at most 5 restarts in 10 s.
     pub fn new(name: impl Into<String>) -> Self {
-        let policy = Policy {
+        Self {
+            name: name.into(),
+            mailbox: MailboxConfig::default(),
+            class: Class::default(),
             restart: Restart::default(),
-            restarts_max: 5,
-            period: Duration::from_secs(10),
-            backoff_first: Duration::from_millis(50),
-            backoff_max: Duration::from_secs(5),
-        };
-        Self { name: name.into(), mailbox: MailboxConfig::default(), class: Class::default(), policy }
+            pace: Pace::default(),
+        }
     }
 
     /// Its name: what errors and lists call it.
@@ -103,7 +94,7 @@ impl ActorSpec {
     /// When it is started again; [`Restart::Permanent`] by default.
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> Self {
-        self.policy.restart = restart;
+        self.restart = restart;
         self
     }
 
@@ -117,8 +108,8 @@ impl ActorSpec {
     /// It is given up when it would be restarted more than `restarts` times within `period`; 5 in 10 s by default.
     #[must_use]
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
-        self.policy.restarts_max = restarts;
-        self.policy.period = period;
+        self.pace.restarts_max = restarts;
+        self.pace.period = period;
         self
     }
 
@@ -128,8 +119,8 @@ impl ActorSpec {
     /// half to all of its length, so that actors that fail together do not return together.
     #[must_use]
     pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
-        self.policy.backoff_first = first;
-        self.policy.backoff_max = longest;
+        self.pace.backoff_first = first;
+        self.pace.backoff_max = longest;
         self
     }
 }

@@ -4,12 +4,11 @@ mod thread;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, join_all, ready};
 use parking_lot::Mutex;
-use ractor::{ActorRef as TaskRef, ActorRuntime};
+use ractor::ActorRuntime;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -17,12 +16,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 pub(crate) use self::thread::Thread;
 use crate::actor::{Actor, ExitReason, StartError};
 use crate::actor_ref::ActorRef;
-use crate::cell::{Cell, Factory, Seat};
+use crate::cell::Factory;
 use crate::info::ActorInfo;
-use crate::life::Life;
-use crate::mailbox::Mailbox;
-use crate::spec::{ActorSpec, Class};
-use crate::supervisor::{Charge, Child, Nursery, Order, Started, Supervision, Supervisor};
+use crate::spec::ActorSpec;
+use crate::supervisor::{Charge, Child, Event, Hatchery, Nursery, Supervision, Supervisor};
+use crate::supervisor_ref::SupervisorRef;
+use crate::supervisor_spec::{SupervisionError, SupervisorSpec};
 
 /// How long killed actors get to come to their next await.
 const KILL_GRACE: Duration = Duration::from_secs(1);
@@ -50,27 +49,27 @@ impl Runtimes {
 ///
 /// End it with [`shutdown`](Self::shutdown). Dropped without that, it kills its actors.
 pub struct System {
-    runtimes: Runtimes,
-    supervisor: TaskRef<Order>,
+    supervision: Supervision,
     supervising: Mutex<Option<JoinHandle<()>>>,
     nursery: Arc<Nursery>,
-    spawned: AtomicU64,
 }
 
 impl System {
     /// A system without actors. Its supervisor runs on the network's thread.
     pub fn new(runtimes: Runtimes) -> Self {
-        let nursery = Arc::new(Nursery::default());
-        let _on_network = runtimes.network.enter();
+        let network = runtimes.network.clone();
+        let nursery = Arc::new(Nursery::new(Hatchery::new(runtimes)));
+        let _on_network = network.enter();
         let (supervisor, starting) = ActorRuntime::spawn_instant(None, Supervisor, Arc::clone(&nursery))
             .expect("only a name could be taken already, and the supervisor has none");
-        let supervising = runtimes.network.spawn(async move {
+        let supervising = network.spawn(async move {
             if let Ok(Ok(task)) = starting.await {
                 let _ = task.await;
             }
         });
         let supervising = Mutex::new(Some(supervising));
-        Self { runtimes, supervisor, supervising, nursery, spawned: AtomicU64::new(0) }
+        let supervision = Supervision::new(supervisor, network.clone());
+        Self { supervision, supervising, nursery }
     }
 
     /// Spawns an actor that `make` makes, now and at each restart. Messages wait in its mailbox until it has started.
@@ -94,6 +93,18 @@ impl System {
         F: Future<Output = Result<A, StartError>> + Send + 'static,
     {
         self.adopt(spec, Arc::new(Mutex::new(move || open().boxed())))
+    }
+
+    /// Starts a supervisor with all its children, one after the other; returns before they have started.
+    ///
+    /// Under the root it is alone: when it gives up, it has ended for good.
+    ///
+    /// # Errors
+    /// [`SupervisionError`]; nothing was started then.
+    pub fn supervise(&self, spec: SupervisorSpec) -> Result<SupervisorRef, SupervisionError> {
+        spec.check()?;
+        let lineage = self.nursery.supervise(spec, &self.supervision)?;
+        Ok(SupervisorRef::new(lineage, Arc::clone(&self.nursery), self.supervision.clone()))
     }
 
     /// Every actor that has not ended, in order of their spawning.
@@ -124,8 +135,8 @@ impl System {
         StillRunning::after(&wait_for(&charges, limit).await)
     }
 
-    /// Stops every actor after its message in hand, kills those that need longer than `limit`, and waits for all
-    /// tasks and threads.
+    /// Stops every actor after its message in hand, those under a supervisor in its order; kills those that need longer
+    /// than `limit`, and waits for all tasks and threads.
     ///
     /// # Errors
     /// [`StillRunning`] names those that block their thread, so that not even a kill reaches them.
@@ -135,11 +146,14 @@ impl System {
     pub async fn shutdown(&self, limit: Duration) -> Result<(), StillRunning> {
         self.nursery.close();
         let charges = self.nursery.charges();
-        charges.iter().for_each(|charge| charge.stop());
+        self.nursery.charges_of_root().iter().for_each(|charge| charge.stop());
+        for tree in self.nursery.trees() {
+            self.nursery.stop(tree.serial, Event::Shutdown, &self.supervision);
+        }
         let slow = wait_for(&charges, limit).await;
         slow.iter().for_each(|charge| charge.kill());
         let stuck = wait_for(&slow, KILL_GRACE).await;
-        self.supervisor.stop(None);
+        self.supervision.stop();
         let supervising = self.supervising.lock().take();
         if let Some(supervising) = supervising {
             let _ = supervising.await;
@@ -154,48 +168,22 @@ impl System {
     }
 
     fn adopt<A: Actor>(&self, spec: ActorSpec, factory: Factory<A>) -> ActorRef<A> {
-        let ActorSpec { name, mailbox, class, policy } = spec;
-        let serial = self.spawned.fetch_add(1, Ordering::Relaxed) + 1;
-        let life = Life::new(serial, name.as_str().into(), class, Supervision(self.supervisor.clone()));
-        let mailbox = Mailbox::new(life, mailbox);
-        let charge: Arc<dyn Charge> = Arc::<crate::mailbox::Inner<A>>::clone(mailbox.inner());
-        let (runtime, thread) = match self.place(class, &name) {
-            Ok(place) => place,
-            Err(error) => {
+        let ActorSpec { name, mailbox, class, restart, pace } = spec;
+        let hatchery = &self.nursery.hatchery;
+        let mailbox = hatchery.mailbox::<A>(&self.supervision, &name, class, mailbox);
+        match hatchery.hatch(mailbox.clone(), class, factory) {
+            Ok(hatched) => {
+                let child = Child::of_root(hatched, restart, pace);
+                if let Err(charge) = self.nursery.adopt(child, &self.supervision) {
+                    charge.end(ExitReason::Stopped);
+                }
+            }
+            Err((charge, error)) => {
                 let reason = format!("cannot start its thread: {error}");
                 charge.end(ExitReason::Crashed { reason, restarts: 0 });
-                return ActorRef::from(mailbox);
             }
-        };
-        let seated = mailbox.clone();
-        let child = Child::new(charge, policy, thread, move |supervisor| {
-            let seat = Seat { mailbox: seated.clone(), factory: Arc::clone(&factory) };
-            let _on_its_runtime = runtime.enter();
-            let (task, starting) =
-                ActorRuntime::spawn_linked_instant(None, Cell::<A>::new(), seat, supervisor)
-                    .expect("only a name could be taken already, and this actor of ractor has none");
-            let task_of = async move {
-                if let Ok(Ok(task)) = starting.await {
-                    let _ = task.await;
-                }
-            };
-            Started { id: task.get_id(), task: task_of.boxed() }
-        });
-        if let Err(charge) = self.nursery.adopt(child, &self.supervisor) {
-            charge.end(ExitReason::Stopped);
         }
         ActorRef::from(mailbox)
-    }
-
-    fn place(&self, class: Class, name: &str) -> std::io::Result<(Handle, Option<Thread>)> {
-        match class {
-            Class::Trusted => Ok((self.runtimes.network.clone(), None)),
-            Class::Pool => Ok((self.runtimes.pool.clone(), None)),
-            Class::Dedicated => {
-                let thread = Thread::spawn(name)?;
-                Ok((thread.handle().clone(), Some(thread)))
-            }
-        }
     }
 }
 
@@ -216,7 +204,8 @@ impl Drop for System {
             // The supervisor would say so, but it ends now.
             charge.end(ExitReason::Killed);
         }
-        self.supervisor.stop(None);
+        self.nursery.uproot();
+        self.supervision.stop();
     }
 }
 
@@ -239,6 +228,6 @@ impl StillRunning {
         if rest.is_empty() {
             return Ok(());
         }
-        Err(Self { names: rest.iter().map(|charge| charge.info().name).collect() })
+        Err(Self { names: rest.iter().map(|charge| charge.name().to_owned()).collect() })
     }
 }

@@ -231,8 +231,8 @@ impl<A: Actor> Inner<A> {
         }
     }
 
-    /// Closes for good, and rejects all that is queued.
-    pub(crate) fn bury(&self) {
+    /// Closes, maybe for good, and rejects all that is queued.
+    pub(crate) fn refuse_all(&self) {
         self.turn(|gate| {
             gate.is_closed = true;
             gate.task = None;

@@ -12,3 +12,4 @@ mod placement;
 mod reservations;
 mod streaming;
 mod supervision;
+mod trees;
