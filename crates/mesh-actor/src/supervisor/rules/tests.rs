@@ -89,7 +89,7 @@ enum Tree {
 type Kids = Vec<(Restart, bool, Tree)>;
 
 fn restart() -> impl Strategy<Value = Restart> {
-    prop_oneof![4 => Just(Restart::Permanent), 2 => Just(Restart::Transient), 1 => Just(Restart::Temporary)]
+    prop_oneof![3 => Just(Restart::Permanent), 2 => Just(Restart::Transient), 1 => Just(Restart::Temporary)]
 }
 
 fn supervisor(children: impl Strategy<Value = Kids>) -> impl Strategy<Value = Tree> {
@@ -99,7 +99,7 @@ fn supervisor(children: impl Strategy<Value = Kids>) -> impl Strategy<Value = Tr
         1 => Just(AutoShutdown::AnySignificant),
         1 => Just(AutoShutdown::AllSignificant)
     ];
-    (strategy, auto, 0..5_usize, 1..4_u64, children).prop_map(
+    (strategy, auto, 0..7_usize, 1..4_u64, children).prop_map(
         |(strategy, auto_shutdown, intensity, secs, children)| Tree::Supervisor {
             strategy,
             auto_shutdown,
@@ -119,8 +119,8 @@ fn tree() -> impl Strategy<Value = Tree> {
 }
 
 fn script() -> impl Strategy<Value = Script> {
-    let fails = prop::collection::vec(prop::bool::weighted(0.15), 0..12);
-    let crashes = prop::collection::vec(prop::option::weighted(0.2, 0..8_usize), 0..12);
+    let fails = prop::collection::vec(prop::bool::weighted(0.2), 0..12);
+    let crashes = prop::collection::vec(prop::option::weighted(0.3, 0..8_usize), 0..12);
     (fails, crashes).prop_map(|(fails, crashes)| Script { fails, crashes, starts: 0, meanwhiles: 0 })
 }
 
@@ -137,7 +137,8 @@ fn blow() -> impl Strategy<Value = (u64, Blow)> {
         2 => any::<usize>().prop_map(Blow::Exit),
         1 => (any::<usize>(), restart()).prop_map(|(of, restart)| Blow::Add(of, restart)),
     ];
-    (prop_oneof![2 => Just(0_u64), 3 => 0..2_500_u64], blow)
+    // Often a whole number of periods, whose end is where mistakes are.
+    (prop_oneof![3 => Just(0_u64), 2 => (1..5_u64).prop_map(|half| half * 500)], blow)
 }
 
 /// Gives each part of a tree its number.
