@@ -65,6 +65,7 @@ mod supervisor;
 mod supervisor_ref;
 mod supervisor_spec;
 mod system;
+mod tree;
 
 pub use actor::{Actor, ExitReason, Handler, StartError, StreamHandler};
 pub use actor_ref::ActorRef;
@@ -87,3 +88,4 @@ pub use supervisor_ref::SupervisorRef;
 pub use supervisor_spec::{ChildSpec, SupervisionError, SupervisorSpec};
 pub use system::{Runtimes, StillRunning, System};
 pub use tell::{Tell, TellFuture};
+pub use tree::{TreeKind, TreeNode};

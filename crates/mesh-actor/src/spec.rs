@@ -1,5 +1,6 @@
 //! How an actor is to be run.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::mailbox::{MailboxConfig, Overflow};
@@ -33,6 +34,23 @@ pub enum Restart {
     Transient,
     /// Never.
     Temporary,
+}
+
+impl Restart {
+    /// OTP's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Permanent => "permanent",
+            Self::Transient => "transient",
+            Self::Temporary => "temporary",
+        }
+    }
+}
+
+impl fmt::Display for Restart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// An actor's name, mailbox, place and restart policy.

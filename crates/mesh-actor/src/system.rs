@@ -22,6 +22,7 @@ use crate::spec::ActorSpec;
 use crate::supervisor::{Charge, Child, Event, Hatchery, Nursery, Supervision, Supervisor};
 use crate::supervisor_ref::SupervisorRef;
 use crate::supervisor_spec::{SupervisionError, SupervisorSpec};
+use crate::tree::TreeNode;
 
 /// How long killed actors get to come to their next await.
 const KILL_GRACE: Duration = Duration::from_secs(1);
@@ -110,6 +111,12 @@ impl System {
     /// Every actor that has not ended, in order of their spawning.
     pub fn list(&self) -> Vec<ActorInfo> {
         self.nursery.charges().iter().map(|charge| charge.info()).collect()
+    }
+
+    /// All actors and supervisors that have not ended, each under its supervisor; those that have none but the root in
+    /// order of their spawning.
+    pub fn tree(&self) -> Vec<TreeNode> {
+        self.nursery.tree()
     }
 
     /// How many actors have not ended.

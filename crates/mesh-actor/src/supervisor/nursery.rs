@@ -6,6 +6,7 @@
 
 mod act;
 mod child;
+mod picture;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;

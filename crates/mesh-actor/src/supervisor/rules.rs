@@ -180,6 +180,11 @@ impl Rules {
         matches!(self.phase, Phase::Over)
     }
 
+    /// Whether the children of its spec are being started for the first time.
+    pub(crate) fn is_starting(&self) -> bool {
+        matches!(self.phase, Phase::Starting { is_first: true, .. })
+    }
+
     /// Whether it takes no more children in.
     pub(crate) fn is_ending(&self) -> bool {
         self.phase.is_ending()

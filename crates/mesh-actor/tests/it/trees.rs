@@ -6,6 +6,7 @@ use std::time::Duration;
 use mesh_actor::{
     Actor, ActorRef, ActorSpec, ActorState, AskError, AutoShutdown, ChildSpec, Context, ExitReason, Handler,
     Restart, Shutdown, StartError, Strategy, SupervisionError, SupervisorRef, SupervisorSpec, System,
+    TreeKind, TreeNode,
 };
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -500,4 +501,46 @@ async fn a_system_that_is_dropped_ends_its_trees() {
     let (top, [a, _]) = pair(&system, &nest, SupervisorSpec::new("top")).await;
     drop(system);
     assert_eq!((top.stopped().await, a.stopped().await), (ExitReason::Killed, ExitReason::Killed));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_tree_is_data_with_states_restarts_and_the_last_crash() {
+    let (system, nest) = (system(), Nest::default());
+    system.spawn(ActorSpec::new("alone"), || Slow);
+    let inner = SupervisorSpec::new("inner")
+        .strategy(Strategy::OneForAll)
+        .child(nest.child("x", Restart::Permanent))
+        .child(nest.child("y", Restart::Transient));
+    let spec = SupervisorSpec::new("top")
+        .child(nest.child("a", Restart::Permanent))
+        .child(ChildSpec::supervisor(inner));
+    let top = system.supervise(spec).unwrap();
+    let x: ActorRef<Child> = top.supervisor("inner").unwrap().child("x").unwrap();
+    x.ask(Panic).await.unwrap_err();
+    settle().await;
+    tokio::time::advance(secs(5)).await;
+    let mut shown = String::new();
+    show(&system.tree(), &mut shown);
+    assert_eq!(
+        shown,
+        "alone permanent running 0 -\n\
+         top one_for_one running 0 -\n\
+         top/a permanent running 0 -\n\
+         top/inner one_for_all running 0 -\n\
+         top/inner/x permanent running 1 told to\n\
+         top/inner/y transient running 1 -\n"
+    );
+    assert_eq!(system.tree()[1].children()[0].since, secs(5));
+}
+
+fn show(nodes: &[TreeNode], to: &mut String) {
+    for node in nodes {
+        let what = match &node.kind {
+            TreeKind::Supervisor { strategy, .. } => strategy.to_string(),
+            _ => node.restart.to_string(),
+        };
+        let crash = node.last_crash.as_deref().unwrap_or("-");
+        *to += &format!("{} {what} {} {} {crash}\n", node.path, node.state, node.restarts);
+        show(node.children(), to);
+    }
 }

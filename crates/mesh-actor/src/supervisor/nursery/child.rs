@@ -67,6 +67,14 @@ impl Child {
         }
     }
 
+    /// When a child of the root is started again.
+    pub(super) fn restart(&self) -> Restart {
+        match &self.rule {
+            Rule::Own { restart, .. } => *restart,
+            Rule::Supervisor(..) => Restart::Temporary,
+        }
+    }
+
     /// The pause before the restart of a child of the root, or why there is none.
     pub(super) fn judge(&mut self, ended: &Ended, rng: &mut fastrand::Rng) -> Result<Duration, ExitReason> {
         if let Some(reason) = self.charge.ending() {
