@@ -9,7 +9,9 @@
 //!
 //! ractor gives the task, its lifecycle, links and signals. Its queue has no bound and dies with its actor, so no
 //! message of ours ever lies in it. The mailbox is ours: what is reserved and what is queued never exceed its bound
-//! together, whoever sends, and an actor that was restarted goes on with the next message.
+//! together, whoever sends, and an actor that was restarted goes on with the next message. Actors that belong together
+//! are the children of a supervisor ([`SupervisorSpec`]), with OTP's rules; what nobody will handle is a dead letter
+//! ([`DeadLetters`]).
 //!
 //! ```
 //! use mesh_actor::{Actor, ActorSpec, Context, Handler, Message, Runtimes, System};
@@ -53,6 +55,7 @@ mod reply;
 mod stream;
 mod tell;
 
+mod dead_letters;
 mod letter;
 mod mailbox;
 
@@ -72,6 +75,7 @@ pub use actor_ref::ActorRef;
 pub use ask::{Ask, AskFuture};
 pub use cancel::Cancel;
 pub use context::{Context, Skipped};
+pub use dead_letters::{DeadLetter, DeadLetters, DeadReason, ReplayError};
 pub use deliver::{Deliver, Recipient};
 pub use error::{AskError, RemoteFailure, RetryHint, TellError, TryTellError};
 pub use info::{ActorInfo, ActorState};

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::actor::ExitReason;
+use crate::dead_letters::DeadLetters;
 use crate::info::ActorState;
 use crate::spec::Class;
 use crate::supervisor::Supervision;
@@ -15,6 +16,7 @@ pub(crate) struct Life {
     serial: u64,
     path: Arc<str>,
     class: Class,
+    redeliver: u8,
     supervision: Supervision,
     stage: AtomicU8,
     restarts: AtomicU32,
@@ -34,11 +36,18 @@ pub(crate) enum Stage {
 }
 
 impl Life {
-    pub(crate) fn new(serial: u64, path: Arc<str>, class: Class, supervision: Supervision) -> Self {
+    pub(crate) fn new(
+        serial: u64,
+        path: Arc<str>,
+        class: Class,
+        redeliver: u8,
+        supervision: Supervision,
+    ) -> Self {
         Self {
             serial,
             path,
             class,
+            redeliver,
             supervision,
             stage: AtomicU8::new(Stage::Starting as u8),
             restarts: AtomicU32::new(0),
@@ -62,6 +71,15 @@ impl Life {
 
     pub(crate) fn class(&self) -> Class {
         self.class
+    }
+
+    /// How often a tell is handled again that crashed the actor.
+    pub(crate) fn redeliver(&self) -> u8 {
+        self.redeliver
+    }
+
+    pub(crate) fn dead_letters(&self) -> &DeadLetters {
+        self.supervision.dead_letters()
     }
 
     pub(crate) fn restarts(&self) -> u32 {

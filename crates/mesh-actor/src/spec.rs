@@ -68,6 +68,7 @@ pub struct ActorSpec {
     pub(crate) class: Class,
     pub(crate) restart: Restart,
     pub(crate) pace: Pace,
+    pub(crate) redeliver: u8,
 }
 
 impl ActorSpec {
@@ -80,6 +81,7 @@ impl ActorSpec {
             class: Class::default(),
             restart: Restart::default(),
             pace: Pace::default(),
+            redeliver: 0,
         }
     }
 
@@ -113,6 +115,18 @@ impl ActorSpec {
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> Self {
         self.restart = restart;
+        self
+    }
+
+    /// How often a tell is handled again whose handler crashed; 0 by default, which loses it.
+    ///
+    /// It comes first after the restart, so what it did before it crashed may happen twice. When it has crashed its
+    /// actor once more than this it is poison, and becomes a [dead letter](crate::DeadLetters). Only messages that can
+    /// be copied ([`Message::copy`](crate::Message::copy)) and came from this process are handled again, where the mailbox has room; an ask never is,
+    /// since its asker is told at once and decides.
+    #[must_use]
+    pub fn redeliver(mut self, times: u8) -> Self {
+        self.redeliver = times;
         self
     }
 

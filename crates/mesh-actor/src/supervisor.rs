@@ -16,8 +16,10 @@ use ractor::{ActorCell, ActorProcessingErr, ActorRef as TaskRef, SupervisionEven
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
+use crate::dead_letters::DeadLetters;
+
 pub(crate) use self::branch::Lineage;
-pub(crate) use self::charge::{Charge, Hatch, Hatchery};
+pub(crate) use self::charge::{Charge, Hatch, Hatchery, Traits};
 use self::nursery::Ended;
 pub(crate) use self::nursery::{Child, Found, Nursery};
 pub(crate) use self::restarts::Pace;
@@ -42,11 +44,16 @@ pub(crate) struct Supervision(Arc<Office>);
 struct Office {
     task: TaskRef<Order>,
     network: Handle,
+    dead_letters: Arc<DeadLetters>,
 }
 
 impl Supervision {
-    pub(crate) fn new(task: TaskRef<Order>, network: Handle) -> Self {
-        Self(Arc::new(Office { task, network }))
+    pub(crate) fn new(task: TaskRef<Order>, network: Handle, dead_letters: Arc<DeadLetters>) -> Self {
+        Self(Arc::new(Office { task, network, dead_letters }))
+    }
+
+    pub(crate) fn dead_letters(&self) -> &Arc<DeadLetters> {
+        &self.0.dead_letters
     }
 
     pub(crate) fn look_at(&self, serial: u64) {
@@ -91,7 +98,9 @@ impl ractor::Actor for Supervisor {
     type Arguments = Arc<Nursery>;
 
     async fn pre_start(&self, me: TaskRef<Order>, nursery: Arc<Nursery>) -> Result<Desk, ActorProcessingErr> {
-        Ok(Desk { supervision: Supervision::new(me, nursery.hatchery.runtimes.network.clone()), nursery })
+        let network = nursery.hatchery.runtimes.network.clone();
+        let dead_letters = Arc::clone(&nursery.hatchery.dead_letters);
+        Ok(Desk { supervision: Supervision::new(me, network, dead_letters), nursery })
     }
 
     async fn handle(

@@ -17,9 +17,10 @@ pub(crate) use self::thread::Thread;
 use crate::actor::{Actor, ExitReason, StartError};
 use crate::actor_ref::ActorRef;
 use crate::cell::Factory;
+use crate::dead_letters::DeadLetters;
 use crate::info::ActorInfo;
 use crate::spec::ActorSpec;
-use crate::supervisor::{Charge, Child, Event, Hatchery, Nursery, Supervision, Supervisor};
+use crate::supervisor::{Charge, Child, Event, Hatchery, Nursery, Supervision, Supervisor, Traits};
 use crate::supervisor_ref::SupervisorRef;
 use crate::supervisor_spec::{SupervisionError, SupervisorSpec};
 use crate::tree::TreeNode;
@@ -69,7 +70,8 @@ impl System {
             }
         });
         let supervising = Mutex::new(Some(supervising));
-        let supervision = Supervision::new(supervisor, network.clone());
+        let dead_letters = Arc::clone(&nursery.hatchery.dead_letters);
+        let supervision = Supervision::new(supervisor, network.clone(), dead_letters);
         Self { supervision, supervising, nursery }
     }
 
@@ -117,6 +119,11 @@ impl System {
     /// order of their spawning.
     pub fn tree(&self) -> Vec<TreeNode> {
         self.nursery.tree()
+    }
+
+    /// The messages that nobody will handle.
+    pub fn dead_letters(&self) -> &Arc<DeadLetters> {
+        self.supervision.dead_letters()
     }
 
     /// How many actors have not ended.
@@ -175,9 +182,10 @@ impl System {
     }
 
     fn adopt<A: Actor>(&self, spec: ActorSpec, factory: Factory<A>) -> ActorRef<A> {
-        let ActorSpec { name, mailbox, class, restart, pace } = spec;
         let hatchery = &self.nursery.hatchery;
-        let mailbox = hatchery.mailbox::<A>(&self.supervision, &name, class, mailbox);
+        let ActorSpec { name, mailbox, class, restart, pace, redeliver } = spec;
+        let traits = Traits { name: &name, class, redeliver };
+        let mailbox = hatchery.mailbox::<A>(&self.supervision, traits, mailbox);
         match hatchery.hatch(mailbox.clone(), class, factory) {
             Ok(hatched) => {
                 let child = Child::of_root(hatched, restart, pace);
@@ -211,6 +219,8 @@ impl Drop for System {
             // The supervisor would say so, but it ends now.
             charge.end(ExitReason::Killed);
         }
+        // They are of messages, which may hold whatever their users like.
+        self.dead_letters().clear();
         self.nursery.uproot();
         self.supervision.stop();
     }

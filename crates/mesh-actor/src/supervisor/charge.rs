@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use super::Supervision;
 use crate::actor::{Actor, ExitReason};
 use crate::cell::{Cell, Factory, Seat};
+use crate::dead_letters::DeadLetters;
 use crate::info::ActorInfo;
 use crate::life::{Life, Stage};
 use crate::mailbox::{Inner, Mailbox, MailboxConfig};
@@ -40,7 +41,7 @@ pub(crate) trait Charge: Any + Send + Sync {
     /// Ends this incarnation at its next await. The mailbox stays open.
     fn cut(&self);
     /// Refuses messages, those that are queued too, until it is made ready.
-    fn rest(&self);
+    fn rest(self: Arc<Self>);
     /// Is about to have another incarnation.
     fn make_ready(&self);
     fn crashed(&self, reason: &str);
@@ -49,7 +50,7 @@ pub(crate) trait Charge: Any + Send + Sync {
     fn restarting(&self);
     /// The end of an actor that is not started again after this crash.
     fn given_up(&self, reason: &str) -> ExitReason;
-    fn end(&self, reason: ExitReason);
+    fn end(self: Arc<Self>, reason: ExitReason);
     fn has_ended(&self) -> bool;
     fn stopped(self: Arc<Self>) -> BoxFuture<'static, ExitReason>;
     fn as_any(self: Arc<Self>) -> Arc<dyn Any + Send + Sync>;
@@ -92,7 +93,7 @@ impl<A: Actor> Charge for Inner<A> {
         Self::cut(self);
     }
 
-    fn rest(&self) {
+    fn rest(self: Arc<Self>) {
         self.life.enter(Stage::Resting);
         if catch_unwind(AssertUnwindSafe(|| self.refuse_all())).is_err() {
             tracing::error!(actor = self.life.path(), "a message panicked when it was dropped");
@@ -123,7 +124,7 @@ impl<A: Actor> Charge for Inner<A> {
         ExitReason::Crashed { reason: reason.to_owned(), restarts }
     }
 
-    fn end(&self, reason: ExitReason) {
+    fn end(self: Arc<Self>, reason: ExitReason) {
         let buried = catch_unwind(AssertUnwindSafe(|| self.refuse_all()));
         self.life.end(reason);
         if buried.is_err() {
@@ -147,7 +148,22 @@ impl<A: Actor> Charge for Inner<A> {
 /// Where actors come from.
 pub(crate) struct Hatchery {
     pub(crate) runtimes: Runtimes,
+    pub(crate) dead_letters: Arc<DeadLetters>,
     spawned: AtomicU64,
+}
+
+/// What of a spec lasts as long as the actor.
+#[derive(Clone, Copy)]
+pub(crate) struct Traits<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) class: Class,
+    pub(crate) redeliver: u8,
+}
+
+impl<'a> Traits<'a> {
+    fn of(spec: &'a ActorSpec) -> Self {
+        Self { name: &spec.name, class: spec.class, redeliver: spec.redeliver }
+    }
 }
 
 /// An actor that was not started yet, with the means to start it as often as needed.
@@ -176,14 +192,14 @@ impl<A: Actor> Hatch for Factory<A> {
         supervision: &Supervision,
         spec: &ActorSpec,
     ) -> Result<Hatched, (Arc<dyn Charge>, io::Error)> {
-        let mailbox = hatchery.mailbox::<A>(supervision, &spec.name, spec.class, spec.mailbox.clone());
+        let mailbox = hatchery.mailbox::<A>(supervision, Traits::of(spec), spec.mailbox.clone());
         hatchery.hatch(mailbox, spec.class, Arc::clone(self))
     }
 }
 
 impl Hatchery {
     pub(crate) fn new(runtimes: Runtimes) -> Self {
-        Self { runtimes, spawned: AtomicU64::new(0) }
+        Self { runtimes, dead_letters: Arc::new(DeadLetters::new()), spawned: AtomicU64::new(0) }
     }
 
     /// A number that no other actor or supervisor of the system has.
@@ -194,11 +210,11 @@ impl Hatchery {
     pub(crate) fn mailbox<A: Actor>(
         &self,
         supervision: &Supervision,
-        name: &str,
-        class: Class,
+        traits: Traits<'_>,
         config: MailboxConfig,
     ) -> Mailbox<A> {
-        let life = Life::new(self.serial(), name.into(), class, supervision.clone());
+        let Traits { name, class, redeliver } = traits;
+        let life = Life::new(self.serial(), name.into(), class, redeliver, supervision.clone());
         Mailbox::new(life, config)
     }
 

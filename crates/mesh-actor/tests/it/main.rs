@@ -6,6 +6,7 @@ mod asking;
 mod bounds;
 mod control;
 mod fairness;
+mod letters;
 mod overflow;
 mod parcels;
 mod placement;
