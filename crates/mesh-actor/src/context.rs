@@ -13,6 +13,7 @@ use crate::cancel::Cancel;
 use crate::error::AskError;
 use crate::letter::Letter;
 use crate::message::{Message, Meta, Sender};
+use crate::remedy::Remedy;
 use crate::turn::Turn;
 
 /// The handler's view of the world: who asks, until when, and the actor's own lifecycle.
@@ -98,6 +99,11 @@ impl<A: Actor> Context<A> {
                 None => pending().await,
             }
         }
+    }
+
+    /// What is to be done about the last crash, if there was one: for [`Actor::started`], which applies it.
+    pub fn remedy(&self) -> Option<Remedy> {
+        self.me.mailbox().inner().life.remedy()
     }
 
     /// Crashes the actor when the current handler returns. Its reply is still sent.

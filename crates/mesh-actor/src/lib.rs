@@ -56,12 +56,14 @@ mod stream;
 mod tell;
 
 mod dead_letters;
+mod events;
 mod letter;
 mod mailbox;
 
 mod cell;
 mod info;
 mod life;
+mod remedy;
 mod spec;
 mod strategy;
 mod supervisor;
@@ -78,12 +80,14 @@ pub use context::{Context, Skipped};
 pub use dead_letters::{DeadLetter, DeadLetters, DeadReason, ReplayError};
 pub use deliver::{Deliver, Recipient};
 pub use error::{AskError, RemoteFailure, RetryHint, TellError, TryTellError};
+pub use events::SupervisionEvent;
 pub use info::{ActorInfo, ActorState};
 pub use letter::{Letter, Parcel};
 pub use mailbox::{
     Conflation, Counters, Mailbox, MailboxClosed, MailboxConfig, Overflow, Permit, Reserve, Slot, Weight,
 };
 pub use message::{Message, Meta, Sender, Streaming};
+pub use remedy::{Crash, Remedy, RestartStrategy};
 pub use reply::{Receipt, Reply, reply_slot};
 pub use spec::{ActorSpec, Class, Restart};
 pub use strategy::{AutoShutdown, Shutdown, Strategy};

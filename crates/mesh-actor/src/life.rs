@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use crate::actor::ExitReason;
 use crate::dead_letters::DeadLetters;
 use crate::info::ActorState;
+use crate::remedy::Remedy;
 use crate::spec::Class;
 use crate::supervisor::Supervision;
 
@@ -20,9 +21,15 @@ pub(crate) struct Life {
     supervision: Supervision,
     stage: AtomicU8,
     restarts: AtomicU32,
-    last_crash: Mutex<Option<String>>,
+    last_crash: Mutex<Option<Box<LastCrash>>>,
     exit: OnceLock<ExitReason>,
     exited: Notify,
+}
+
+/// Boxed, since most actors never crash.
+struct LastCrash {
+    reason: String,
+    remedy: Remedy,
 }
 
 /// Where an actor is between its spawning and its end.
@@ -87,7 +94,7 @@ impl Life {
     }
 
     pub(crate) fn last_crash(&self) -> Option<String> {
-        self.last_crash.lock().clone()
+        self.last_crash.lock().as_ref().map(|crash| crash.reason.clone())
     }
 
     /// Asks the supervisor to look at this actor: it may wait for a restart that is no longer wanted.
@@ -99,8 +106,12 @@ impl Life {
         self.stage.store(stage as u8, Ordering::Release);
     }
 
-    pub(crate) fn crashed(&self, reason: &str) {
-        *self.last_crash.lock() = Some(reason.to_owned());
+    pub(crate) fn remedy(&self) -> Option<Remedy> {
+        self.last_crash.lock().as_ref().map(|crash| crash.remedy.clone())
+    }
+
+    pub(crate) fn crashed(&self, reason: &str, remedy: Remedy) {
+        *self.last_crash.lock() = Some(Box::new(LastCrash { reason: reason.to_owned(), remedy }));
     }
 
     pub(crate) fn restarting(&self) {

@@ -1,9 +1,11 @@
 //! How an actor is to be run.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::mailbox::{MailboxConfig, Overflow};
+use crate::remedy::RestartStrategy;
 use crate::supervisor::Pace;
 
 /// Where an actor runs.
@@ -69,6 +71,7 @@ pub struct ActorSpec {
     pub(crate) restart: Restart,
     pub(crate) pace: Pace,
     pub(crate) redeliver: u8,
+    pub(crate) on_crash: Option<Arc<dyn RestartStrategy>>,
 }
 
 impl ActorSpec {
@@ -82,6 +85,7 @@ impl ActorSpec {
             restart: Restart::default(),
             pace: Pace::default(),
             redeliver: 0,
+            on_crash: None,
         }
     }
 
@@ -127,6 +131,21 @@ impl ActorSpec {
     #[must_use]
     pub fn redeliver(mut self, times: u8) -> Self {
         self.redeliver = times;
+        self
+    }
+
+    /// Asks `strategy` at each crash what is to be done about it, beyond the restart; nothing by default.
+    ///
+    /// ```
+    /// use mesh_actor::{ActorSpec, Crash, Remedy};
+    ///
+    /// let spec = ActorSpec::new("writer").on_crash(|crash: &Crash| {
+    ///     if crash.reason.contains("context") { Remedy::CompactAndRetry } else { Remedy::Restart }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn on_crash(mut self, strategy: impl RestartStrategy + 'static) -> Self {
+        self.on_crash = Some(Arc::new(strategy));
         self
     }
 

@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
 
 use crate::dead_letters::DeadLetters;
+use crate::remedy::Remedy;
 
 pub(crate) use self::branch::Lineage;
 pub(crate) use self::charge::{Charge, Hatch, Hatchery, Traits};
@@ -130,13 +131,15 @@ impl ractor::Actor for Supervisor {
                 nursery.started(task.get_id(), supervision);
                 return Ok(());
             }
-            SupervisionEvent::ActorFailed(task, error) => (task, Ended::Crashed(error.to_string())),
+            SupervisionEvent::ActorFailed(task, error) => {
+                (task, Ended::Crashed(error.to_string(), Remedy::Restart))
+            }
             // ractor hands the state of an actor that ended well to its supervisor, and only then.
             SupervisionEvent::ActorTerminated(task, Some(_), _) => (task, Ended::Well),
             SupervisionEvent::ActorTerminated(task, None, _) => (task, Ended::Killed),
             _ => return Ok(()),
         };
-        nursery.ended(task.get_id(), &ended, supervision);
+        nursery.ended(task.get_id(), ended, supervision);
         Ok(())
     }
 }

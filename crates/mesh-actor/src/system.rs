@@ -10,6 +10,7 @@ use futures::future::{BoxFuture, FutureExt, join_all, ready};
 use parking_lot::Mutex;
 use ractor::ActorRuntime;
 use tokio::runtime::Handle;
+use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -18,6 +19,7 @@ use crate::actor::{Actor, ExitReason, StartError};
 use crate::actor_ref::ActorRef;
 use crate::cell::Factory;
 use crate::dead_letters::DeadLetters;
+use crate::events::SupervisionEvent;
 use crate::info::ActorInfo;
 use crate::spec::ActorSpec;
 use crate::supervisor::{Charge, Child, Event, Hatchery, Nursery, Supervision, Supervisor, Traits};
@@ -121,6 +123,11 @@ impl System {
         self.nursery.tree()
     }
 
+    /// Hears of what happens in supervision from now on; one that is 1,024 events behind misses the oldest.
+    pub fn events(&self) -> broadcast::Receiver<SupervisionEvent> {
+        self.nursery.hatchery.events.subscribe()
+    }
+
     /// The messages that nobody will handle.
     pub fn dead_letters(&self) -> &Arc<DeadLetters> {
         self.supervision.dead_letters()
@@ -183,12 +190,12 @@ impl System {
 
     fn adopt<A: Actor>(&self, spec: ActorSpec, factory: Factory<A>) -> ActorRef<A> {
         let hatchery = &self.nursery.hatchery;
-        let ActorSpec { name, mailbox, class, restart, pace, redeliver } = spec;
+        let ActorSpec { name, mailbox, class, restart, pace, redeliver, on_crash } = spec;
         let traits = Traits { name: &name, class, redeliver };
         let mailbox = hatchery.mailbox::<A>(&self.supervision, traits, mailbox);
         match hatchery.hatch(mailbox.clone(), class, factory) {
             Ok(hatched) => {
-                let child = Child::of_root(hatched, restart, pace);
+                let child = Child::of_root(hatched, restart, pace, on_crash);
                 if let Err(charge) = self.nursery.adopt(child, &self.supervision) {
                     charge.end(ExitReason::Stopped);
                 }

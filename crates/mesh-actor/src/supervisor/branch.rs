@@ -29,7 +29,6 @@ pub(crate) struct Branch {
     /// Why it ended last.
     pub(crate) exit: Option<ExitReason>,
     pub(crate) since: Instant,
-    last_restarted: Option<Place>,
 }
 
 /// Where a child sits.
@@ -73,7 +72,6 @@ impl Branch {
             restarts: 0,
             exit: None,
             since: Instant::now(),
-            last_restarted: None,
         }
     }
 
@@ -109,12 +107,12 @@ impl Branch {
         self.seats.values().filter_map(|seat| seat.instance).collect()
     }
 
-    pub(super) fn note_restart(&mut self, place: Place) {
-        self.last_restarted = Some(place);
-        if let Some(seat) = self.seats.get(&place) {
-            let (supervisor, child) = (&self.lineage.name, seat.spec.name());
-            tracing::info!(supervisor, child, strategy = self.strategy.as_str(), "child is restarted");
-        }
+    /// Gives the name of the child that is restarted, alone or with others.
+    pub(super) fn note_restart(&self, place: Place) -> String {
+        let child = self.seats.get(&place).map_or("", |seat| seat.spec.name());
+        let supervisor = &self.lineage.name;
+        tracing::info!(supervisor, child, strategy = self.strategy.as_str(), "child is restarted");
+        child.to_owned()
     }
 
     pub(super) fn is_over(&mut self, end: End) {

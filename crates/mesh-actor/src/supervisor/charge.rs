@@ -14,9 +14,11 @@ use super::Supervision;
 use crate::actor::{Actor, ExitReason};
 use crate::cell::{Cell, Factory, Seat};
 use crate::dead_letters::DeadLetters;
+use crate::events::Events;
 use crate::info::ActorInfo;
 use crate::life::{Life, Stage};
 use crate::mailbox::{Inner, Mailbox, MailboxConfig};
+use crate::remedy::Remedy;
 use crate::spec::{ActorSpec, Class};
 use crate::system::{Runtimes, Thread};
 
@@ -44,7 +46,8 @@ pub(crate) trait Charge: Any + Send + Sync {
     fn rest(self: Arc<Self>);
     /// Is about to have another incarnation.
     fn make_ready(&self);
-    fn crashed(&self, reason: &str);
+    fn crashed(&self, reason: &str, remedy: Remedy);
+    fn pause(&self);
     fn enter(&self, stage: Stage);
     /// Counts a restart.
     fn restarting(&self);
@@ -104,10 +107,14 @@ impl<A: Actor> Charge for Inner<A> {
         Self::make_ready(self);
     }
 
-    fn crashed(&self, reason: &str) {
-        tracing::warn!(actor = self.life.path(), reason, "actor crashed");
-        self.life.crashed(reason);
+    fn crashed(&self, reason: &str, remedy: Remedy) {
+        tracing::warn!(actor = self.life.path(), reason, ?remedy, "actor crashed");
+        self.life.crashed(reason, remedy);
         self.count_crash();
+    }
+
+    fn pause(&self) {
+        Self::pause(self, true);
     }
 
     fn enter(&self, stage: Stage) {
@@ -149,6 +156,7 @@ impl<A: Actor> Charge for Inner<A> {
 pub(crate) struct Hatchery {
     pub(crate) runtimes: Runtimes,
     pub(crate) dead_letters: Arc<DeadLetters>,
+    pub(crate) events: Events,
     spawned: AtomicU64,
 }
 
@@ -199,7 +207,8 @@ impl<A: Actor> Hatch for Factory<A> {
 
 impl Hatchery {
     pub(crate) fn new(runtimes: Runtimes) -> Self {
-        Self { runtimes, dead_letters: Arc::new(DeadLetters::new()), spawned: AtomicU64::new(0) }
+        let dead_letters = Arc::new(DeadLetters::new());
+        Self { runtimes, dead_letters, events: Events::new(), spawned: AtomicU64::new(0) }
     }
 
     /// A number that no other actor or supervisor of the system has.

@@ -9,6 +9,7 @@ mod child;
 mod picture;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task;
@@ -26,7 +27,9 @@ use super::charge::{Charge, Hatchery, Started};
 use super::rules::{Event, Exit, Place};
 use super::{Order, Supervision, Timer};
 use crate::actor::ExitReason;
+use crate::events::SupervisionEvent;
 use crate::life::Stage;
+use crate::remedy::{Crash, Remedy, RestartStrategy};
 use crate::spec::Restart;
 use crate::supervisor_spec::{ChildSpec, SupervisionError, SupervisorSpec};
 use crate::system::Thread;
@@ -60,7 +63,7 @@ pub(crate) struct Leavers {
 pub(super) enum Ended {
     Well,
     Killed,
-    Crashed(String),
+    Crashed(String, Remedy),
 }
 
 impl Nursery {
@@ -156,24 +159,37 @@ impl Nursery {
         }
         let mut children = self.children.lock();
         let Some(serial) = children.serial_of.get(&task) else { return };
-        let Some(Under::Supervisor(branch, place)) = children.by_serial.get(serial).map(Child::under) else {
-            return;
-        };
+        let Some(child) = children.by_serial.get(serial) else { return };
+        let Under::Supervisor(branch, place) = child.under() else { return };
+        self.hatchery.events.tell(|| {
+            let info = child.charge.info();
+            SupervisionEvent::Started { path: info.name, restarts: info.restarts }
+        });
         let laters = children.run(branch, Event::Started(place), self, supervision);
         drop(children);
         act::finish(laters);
     }
 
     /// An incarnation has ended: its supervisor decides what follows.
-    pub(super) fn ended(&self, task: ActorId, ended: &Ended, supervision: &Supervision) {
+    pub(super) fn ended(&self, task: ActorId, mut ended: Ended, supervision: &Supervision) {
         let mut children = self.children.lock();
         let Some(serial) = children.serial_of.remove(&task) else { return };
+        if let Ended::Crashed(reason, remedy) = &mut ended
+            && let Some(child) = children.by_serial.get(&serial)
+        {
+            let (charge, strategy) = (Arc::clone(&child.charge), child.on_crash.clone());
+            if let Some(strategy) = strategy {
+                // It is its user's, and may do as it likes; that incarnation's end was heard of by nobody else.
+                drop(children);
+                *remedy = decide(&*strategy, &*charge, reason);
+                children = self.children.lock();
+            }
+            self.note_crash(&*charge, reason, remedy);
+        }
         let Children { by_serial, rng, .. } = &mut *children;
         let Some(child) = by_serial.get_mut(&serial) else { return };
         child.is_live = false;
-        if let Ended::Crashed(reason) = ended {
-            child.charge.crashed(reason);
-        }
+        let ended = &ended;
         let laters = match child.under() {
             Under::Supervisor(branch, place) => {
                 let event = child.report(place, ended);
@@ -181,22 +197,44 @@ impl Nursery {
             }
             Under::Root => match child.judge(ended, rng) {
                 Ok(Duration::ZERO) => {
+                    self.hatchery.events.tell(|| SupervisionEvent::Restarting { path: child.name() });
                     children.start(serial, supervision);
                     Vec::new()
                 }
                 Ok(pause) => {
+                    self.hatchery.events.tell(|| SupervisionEvent::Restarting { path: child.name() });
                     child.timer = Some(supervision.send_after(pause, Order::Restart(serial)));
                     Vec::new()
                 }
-                Err(reason) => children
-                    .remove(serial)
-                    .map(|child| Later::Bury(Box::new(child), reason))
-                    .into_iter()
-                    .collect(),
+                Err(reason) => {
+                    self.tell_of_end(child, &reason);
+                    let gone = children.remove(serial);
+                    gone.map(|child| Later::Bury(Box::new(child), reason)).into_iter().collect()
+                }
             },
         };
         drop(children);
         act::finish(laters);
+    }
+
+    /// An actor of the root is not started again: only after a crash is that of interest.
+    fn tell_of_end(&self, child: &Child, reason: &ExitReason) {
+        if let ExitReason::Crashed { reason, .. } = reason {
+            let (path, reason) = (child.name(), reason.clone());
+            self.hatchery.events.tell(|| SupervisionEvent::GaveUp { path, reason });
+        }
+    }
+
+    fn note_crash(&self, charge: &dyn Charge, reason: &str, remedy: &Remedy) {
+        charge.crashed(reason, remedy.clone());
+        if *remedy == Remedy::EscalateToHuman {
+            charge.pause();
+        }
+        self.hatchery.events.tell(|| SupervisionEvent::Crashed {
+            path: charge.name().to_owned(),
+            reason: reason.to_owned(),
+            remedy: remedy.clone(),
+        });
     }
 
     /// Ends a child that has no task now, and was told to end.
@@ -283,6 +321,17 @@ impl Nursery {
             }
         }
     }
+}
+
+/// Asks who knows the actor what is to be done about its crash.
+fn decide(strategy: &dyn RestartStrategy, charge: &dyn Charge, reason: &str) -> Remedy {
+    let info = charge.info();
+    let crash =
+        Crash { path: info.name, serial: info.serial, reason: reason.to_owned(), restarts: info.restarts };
+    catch_unwind(AssertUnwindSafe(|| strategy.remedy(&crash))).unwrap_or_else(|_| {
+        tracing::error!(actor = crash.path, "the restart strategy panicked");
+        Remedy::Restart
+    })
 }
 
 /// A child that was looked for.

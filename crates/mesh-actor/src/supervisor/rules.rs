@@ -62,6 +62,8 @@ pub(crate) enum Exit {
     Shutdown,
     /// A crash.
     Crashed,
+    /// A crash after which a restart is known to be of no use.
+    Hopeless,
 }
 
 /// How a supervisor ended.
@@ -289,8 +291,13 @@ impl Rules {
     fn judge(&mut self, place: Place, exit: Exit) {
         let Some(row) = self.rows.get_mut(&place) else { return };
         row.state = State::Down;
+        if exit == Exit::Hopeless {
+            return self.end(End::GaveUp);
+        }
         match (row.spec.restart, exit) {
-            (Restart::Permanent, _) | (Restart::Transient, Exit::Crashed) => self.restart(place),
+            (Restart::Permanent, _) | (Restart::Transient, Exit::Crashed | Exit::Hopeless) => {
+                self.restart(place)
+            }
             (Restart::Transient, Exit::Normal | Exit::Shutdown) | (Restart::Temporary, _) => {
                 let is_significant = row.spec.is_significant;
                 self.let_go(place);

@@ -76,7 +76,7 @@ async fn poison_is_a_dead_letter_after_its_last_try_and_can_be_replayed() {
     actor.tell(poison(3)).timeout(secs(60)).await.unwrap();
     actor.ask(Note(1)).await.unwrap();
     assert_eq!(*log.lock(), [666, 666, 666, 1]);
-    let letter = news.recv().await.unwrap();
+    let letter = news.try_recv().unwrap();
     assert_eq!(letter.reason, DeadReason::Poison { reason: "poisoned".into(), times: 3 });
     assert!(letter.is_replayable);
     system.dead_letters().replay(letter.id).unwrap();

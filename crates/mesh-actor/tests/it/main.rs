@@ -10,6 +10,7 @@ mod letters;
 mod overflow;
 mod parcels;
 mod placement;
+mod remedies;
 mod reservations;
 mod streaming;
 mod supervision;

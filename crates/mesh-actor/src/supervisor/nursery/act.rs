@@ -6,6 +6,7 @@ use super::{
     Arc, Branch, Charge, Child, Children, Event, Exit, ExitReason, Instance, Instant, Lineage, Nursery,
     Order, Ordering, Place, Supervision, SupervisorSpec, VecDeque,
 };
+use crate::events::SupervisionEvent;
 use crate::supervisor::rules::{Action, End, Flags, Rules};
 use crate::supervisor_spec::Make;
 
@@ -82,7 +83,7 @@ impl Children {
             Make::Actor(spec, hatch) => match hatch.hatch(&nursery.hatchery, supervision, spec) {
                 Ok(hatched) => {
                     let serial = hatched.charge.serial();
-                    self.by_serial.insert(serial, Child::of(hatched, branch, place));
+                    self.by_serial.insert(serial, Child::of(hatched, branch, place, spec.on_crash.clone()));
                     Instance::Actor(serial)
                 }
                 Err((charge, error)) => {
@@ -154,7 +155,10 @@ impl Children {
                     run.events.push_back((parent, Event::Started(place)));
                 }
             }
-            Action::Restarting(place) => branch.note_restart(place),
+            Action::Restarting(place) => {
+                let path = branch.note_restart(place);
+                run.nursery.hatchery.events.tell(|| SupervisionEvent::Restarting { path });
+            }
             Action::Over(end) => self.is_over(serial, end, run),
         }
     }
@@ -229,11 +233,28 @@ impl Children {
         }
     }
 
+    fn tell_of_end(&self, serial: u64, run: &Run<'_>) {
+        let Some(branch) = self.branches.get(&serial) else { return };
+        let path = branch.lineage.name.clone();
+        let above = branch.parent.and_then(|(parent, _)| self.branches.get(&parent));
+        run.nursery.hatchery.events.tell(|| match above {
+            Some(above) => SupervisionEvent::Escalated { path, to: above.lineage.name.clone() },
+            None => {
+                let reason = branch.exit.as_ref().map(ToString::to_string).unwrap_or_default();
+                SupervisionEvent::GaveUp { path, reason }
+            }
+        });
+    }
+
     /// A supervisor has ended, and none of its children runs.
     fn is_over(&mut self, serial: u64, end: End, run: &mut Run<'_>) {
         let Some(branch) = self.branches.get_mut(&serial) else { return };
         branch.timers.clear();
         branch.is_over(end);
+        if matches!(end, End::GaveUp | End::StartFailed) {
+            self.tell_of_end(serial, run);
+        }
+        let Some(branch) = self.branches.get_mut(&serial) else { return };
         match branch.parent {
             // Somebody outside wanted that.
             Some((parent, place)) if !branch.is_wanted => run.events.push_back((parent, Event::Gone(place))),

@@ -8,6 +8,7 @@ use ractor::ActorCell;
 use tokio::time::Instant;
 
 use super::{Charge, Ended, Event, Exit, ExitReason, Place, Restart, Stage, Started, Thread, Timer};
+use crate::remedy::{Remedy, RestartStrategy};
 use crate::supervisor::charge::Hatched;
 use crate::supervisor::restarts::{Pace, Restarts};
 
@@ -25,6 +26,7 @@ pub(crate) struct Child {
     pub(super) since: Instant,
     /// How it has ended, should it not be started again.
     pub(super) exit: Option<ExitReason>,
+    pub(super) on_crash: Option<Arc<dyn RestartStrategy>>,
 }
 
 /// What decides on a child's restarts.
@@ -46,18 +48,39 @@ pub(crate) enum Under {
 }
 
 impl Child {
-    pub(crate) fn of_root(hatched: Hatched, restart: Restart, pace: Pace) -> Self {
-        Self::new(hatched, Rule::Own { restart, pace, restarts: Restarts::default() })
+    pub(crate) fn of_root(
+        hatched: Hatched,
+        restart: Restart,
+        pace: Pace,
+        on_crash: Option<Arc<dyn RestartStrategy>>,
+    ) -> Self {
+        Self::new(hatched, Rule::Own { restart, pace, restarts: Restarts::default() }, on_crash)
     }
 
-    pub(super) fn of(hatched: Hatched, branch: u64, place: Place) -> Self {
-        Self::new(hatched, Rule::Supervisor(branch, place))
+    pub(super) fn of(
+        hatched: Hatched,
+        branch: u64,
+        place: Place,
+        on_crash: Option<Arc<dyn RestartStrategy>>,
+    ) -> Self {
+        Self::new(hatched, Rule::Supervisor(branch, place), on_crash)
     }
 
-    fn new(hatched: Hatched, rule: Rule) -> Self {
+    fn new(hatched: Hatched, rule: Rule, on_crash: Option<Arc<dyn RestartStrategy>>) -> Self {
         let Hatched { charge, start, thread } = hatched;
         let since = Instant::now();
-        Self { charge, start, rule, thread, task: None, timer: None, is_live: false, since, exit: None }
+        Self {
+            charge,
+            start,
+            rule,
+            thread,
+            task: None,
+            timer: None,
+            is_live: false,
+            since,
+            exit: None,
+            on_crash,
+        }
     }
 
     pub(super) fn under(&self) -> Under {
@@ -65,6 +88,10 @@ impl Child {
             Rule::Own { .. } => Under::Root,
             Rule::Supervisor(branch, place) => Under::Supervisor(*branch, *place),
         }
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.charge.name().to_owned()
     }
 
     /// When a child of the root is started again.
@@ -86,12 +113,13 @@ impl Child {
         match (ended, *restart) {
             (Ended::Killed, _) => return Err(ExitReason::Killed),
             (Ended::Well, Restart::Transient | Restart::Temporary) => return Err(ExitReason::Stopped),
-            (Ended::Crashed(reason), Restart::Temporary) => return Err(self.charge.given_up(reason)),
-            (Ended::Well | Ended::Crashed(_), _) => {}
+            (Ended::Crashed(reason, Remedy::GiveUp), _) => return Err(self.charge.given_up(reason)),
+            (Ended::Crashed(reason, _), Restart::Temporary) => return Err(self.charge.given_up(reason)),
+            (Ended::Well | Ended::Crashed(..), _) => {}
         }
         let Some(pause) = restarts.one_more(pace, Instant::now(), rng) else {
             return Err(match ended {
-                Ended::Crashed(reason) => self.charge.given_up(reason),
+                Ended::Crashed(reason, _) => self.charge.given_up(reason),
                 Ended::Well | Ended::Killed => self.charge.given_up("stops by itself too often"),
             });
         };
@@ -110,8 +138,9 @@ impl Child {
         let (exit, reason) = match ended {
             Ended::Well => (Exit::Normal, ExitReason::Stopped),
             Ended::Killed => (Exit::Crashed, ExitReason::Killed),
-            Ended::Crashed(reason) => {
-                (Exit::Crashed, ExitReason::Crashed { reason: reason.clone(), restarts })
+            Ended::Crashed(reason, remedy) => {
+                let exit = if *remedy == Remedy::GiveUp { Exit::Hopeless } else { Exit::Crashed };
+                (exit, ExitReason::Crashed { reason: reason.clone(), restarts })
             }
         };
         self.exit = Some(reason);

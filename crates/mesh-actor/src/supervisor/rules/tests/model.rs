@@ -183,7 +183,9 @@ impl Model {
             return;
         };
         match (child.restart, exit) {
-            (Restart::Permanent, _) | (Restart::Transient, Exit::Crashed) => self.restart(of, name),
+            (Restart::Permanent, _) | (Restart::Transient, Exit::Crashed | Exit::Hopeless) => {
+                self.restart(of, name)
+            }
             (Restart::Transient | Restart::Temporary, _) => {
                 self.delete(of, name);
                 if child.is_significant && self.shuts_down(of) {
