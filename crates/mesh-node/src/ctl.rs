@@ -13,6 +13,7 @@ mod listing;
 mod message;
 mod output;
 mod table;
+mod tree;
 mod trust;
 mod workflow;
 
@@ -107,6 +108,7 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
     match &args.command {
         Command::Nodes => listing::nodes(mesh, output).await,
         Command::Ps { on } => listing::actors(mesh, on.as_deref(), output).await,
+        Command::Tree { on, watch } => tree::tree(mesh, on.as_deref(), *watch, output).await,
         Command::Ask(args) => message::ask(mesh, args, output).await,
         Command::Tell(args) => message::tell(mesh, args, output).await,
         Command::Stream(args) => message::stream(mesh, args, output).await,

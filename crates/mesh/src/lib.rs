@@ -50,8 +50,8 @@ pub use mesh::{MemberInfo, Mesh, PublishError};
 pub use monitor::{Down, DownReason, Monitor};
 pub use node::{Node, NodeBuilder, StartNodeError};
 pub use node_actor::{
-    ActorRow, Actors, Drain, Draining, KindTable, ListActors, ListKinds, ListMembers, ListNames, MailboxRow,
-    MemberRow, Members, Names, Spawn, Spawned, Stop,
+    ActorRow, Actors, Drain, Draining, KindTable, ListActors, ListKinds, ListMembers, ListNames, ListTree,
+    MailboxRow, MemberRow, Members, Names, Spawn, Spawned, Stop, Tree, TreeRow,
 };
 pub use registry::{SpawnContext, Spawnable};
 pub use reliable::Reliable;
@@ -60,9 +60,11 @@ pub use trust::RenewError;
 pub use wire::{KindError, Kinds, WireActor, WireMessage, raw_bytes};
 
 pub use mesh_actor::{
-    Actor, ActorInfo, ActorRef, ActorSpec, AskError, Cancel, Class, Context, ExitReason, Handler, Items,
-    MailboxConfig, Message, Open, Overflow, Recipient, ReplyStream, Restart, RetryHint, Runtimes, Sender,
-    StartError, StreamHandler, Streaming,
+    Actor, ActorInfo, ActorRef, ActorSpec, AskError, AutoShutdown, Cancel, ChildSpec, Class, Context, Crash,
+    DeadLetter, DeadLetters, DeadReason, ExitReason, Handler, Items, MailboxConfig, Message, Open, Overflow,
+    Recipient, Remedy, ReplayError, ReplyStream, Restart, RestartStrategy, RetryHint, Runtimes, Sender,
+    Shutdown, StartError, Strategy, StreamHandler, Streaming, SupervisionError, SupervisionEvent,
+    SupervisorRef, SupervisorSpec, TreeKind, TreeNode,
 };
 pub use mesh_net::{
     Authority, BindError, ConnectError, Endpoint, Identity, IdentityError, IdentityPem, MemoryNetwork,

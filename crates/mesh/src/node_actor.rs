@@ -12,8 +12,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 mod drain;
+mod tree;
 
 pub use drain::{Drain, Draining};
+pub use tree::{ListTree, Tree, TreeRow};
 
 /// The name of every node's own actor.
 pub(crate) const NAME: &str = "mesh";
@@ -32,6 +34,7 @@ impl WireActor for NodeActor {
             .message::<ListActors>()
             .message::<ListNames>()
             .message::<ListKinds>()
+            .message::<ListTree>()
             .message::<Spawn>()
             .message::<Stop>()
             .message::<Drain>()

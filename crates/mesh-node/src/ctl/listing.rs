@@ -140,7 +140,7 @@ pub(crate) fn actor_table(actors: &[ActorRow], paint: Paint) -> String {
     table(columns, &actors.iter().map(row).collect::<Vec<_>>(), paint)
 }
 
-fn tone(state: &str) -> Tone {
+pub(super) fn tone(state: &str) -> Tone {
     match state {
         "alive" | "running" => Tone::Good,
         "suspect" | "starting" | "restarting" | "paused" => Tone::Warning,

@@ -7,3 +7,4 @@ mod directory;
 mod grants;
 mod handover;
 mod nodes;
+mod trees;
