@@ -97,9 +97,9 @@ impl<A: Actor> ractor::Actor for Cell<A> {
     ) -> Result<(), ActorProcessingErr> {
         let Some(actor) = &mut this.actor else { return Ok(()) };
         let work = work(&this.mailbox, &mut this.hand, actor, &mut this.cx);
-        let crash = match AssertUnwindSafe(work).catch_unwind().await {
-            Ok(()) => this.cx.take_failure(),
-            Err(panic) => Some(text_of(&*panic)),
+        let (crash, is_panic) = match AssertUnwindSafe(work).catch_unwind().await {
+            Ok(()) => (this.cx.take_failure(), false),
+            Err(panic) => (Some(text_of(&*panic)), true),
         };
         match crash {
             None => {
@@ -108,6 +108,12 @@ impl<A: Actor> ractor::Actor for Cell<A> {
             }
             Some(reason) => {
                 this.actor = None;
+                // One that fails in order has handled its message.
+                if is_panic {
+                    let in_hand = this.cx.drop_in_hand();
+                    let may_try_again = this.cx.may_try_again(in_hand.tried);
+                    this.mailbox.inner().has_crashed(in_hand, may_try_again, &reason);
+                }
                 Err(reason.into())
             }
         }

@@ -1,5 +1,6 @@
 //! What a handler knows about the message in its hands, and about itself.
 
+use std::any::type_name;
 use std::fmt;
 use std::future::pending;
 use std::sync::Arc;
@@ -10,7 +11,9 @@ use crate::actor::Actor;
 use crate::actor_ref::ActorRef;
 use crate::cancel::Cancel;
 use crate::error::AskError;
-use crate::message::{Meta, Sender};
+use crate::letter::Letter;
+use crate::message::{Message, Meta, Sender};
+use crate::remedy::Remedy;
 use crate::turn::Turn;
 
 /// The handler's view of the world: who asks, until when, and the actor's own lifecycle.
@@ -22,10 +25,25 @@ pub struct Context<A: Actor> {
     is_stopping: bool,
     turn: Turn,
     expired: u64,
+    in_hand: InHand<A>,
+    /// How often the next message was handled before, and crashed the actor.
+    tried: u8,
+    redeliver: u8,
+}
+
+/// The message in hand, for the case that its handler crashes.
+pub(crate) struct InHand<A: Actor> {
+    pub(crate) kind: &'static str,
+    pub(crate) bytes: usize,
+    /// How often it was tried before.
+    pub(crate) tried: u8,
+    /// A copy of it, if it may be handled again.
+    pub(crate) copy: Option<Box<dyn Letter<A>>>,
 }
 
 impl<A: Actor> Context<A> {
     pub(crate) fn new(me: ActorRef<A>) -> Self {
+        let redeliver = me.mailbox().inner().life.redeliver();
         Self {
             me,
             meta: Meta::default(),
@@ -34,6 +52,9 @@ impl<A: Actor> Context<A> {
             is_stopping: false,
             turn: Turn::default(),
             expired: 0,
+            in_hand: InHand { kind: "", bytes: 0, tried: 0, copy: None },
+            tried: 0,
+            redeliver,
         }
     }
 
@@ -88,6 +109,11 @@ impl<A: Actor> Context<A> {
         self.meta.cancel.clone().unwrap_or_default()
     }
 
+    /// What is to be done about the last crash, if there was one: for [`Actor::started`], which applies it.
+    pub fn remedy(&self) -> Option<Remedy> {
+        self.me.mailbox().inner().life.remedy()
+    }
+
     /// Crashes the actor when the current handler returns. Its reply is still sent.
     ///
     /// For failures that the actor cannot live with; one that the asker expects belongs into the reply.
@@ -130,6 +156,7 @@ impl<A: Actor> Context<A> {
             Some(known) if is_same(known.node.as_ref(), node) => known.serial = serial,
             sender => *sender = Some(Sender { node: node.cloned(), serial }),
         }
+        self.in_hand.kind = "";
         self.meta.deadline = deadline;
         self.meta.cancel = cancel;
         self.has_meta = true;
@@ -173,6 +200,7 @@ impl<A: Actor> Context<A> {
     }
 
     fn enter_unchecked(&mut self, meta: Meta) {
+        self.in_hand.kind = "";
         self.has_meta = true;
         self.meta = meta;
     }
@@ -183,6 +211,50 @@ impl<A: Actor> Context<A> {
             self.has_meta = false;
             self.meta = Meta::default();
         }
+    }
+
+    /// Notes which message is about to be handled.
+    #[inline]
+    pub(crate) fn hold<M: Message>(&mut self, message: &M, copy: impl FnOnce(M) -> Box<dyn Letter<A>>) {
+        self.in_hand.kind = type_name::<M>();
+        if self.redeliver > 0 {
+            self.in_hand.tried = std::mem::take(&mut self.tried);
+            self.in_hand.copy = message.copy().map(copy);
+        }
+    }
+
+    /// Notes what is about to be handled, and is never handled again.
+    #[inline]
+    pub(crate) fn names<M>(&mut self) {
+        self.in_hand.kind = type_name::<M>();
+        if self.redeliver > 0 {
+            self.in_hand.copy = None;
+            self.in_hand.tried = 0;
+        }
+    }
+
+    /// Notes which message is about to be handled, for implementors of [`Parcel`](crate::Parcel): what crashed the
+    /// actor is listed under this kind.
+    pub fn holds(&mut self, kind: &'static str, bytes: usize) {
+        self.in_hand = InHand { kind, bytes, tried: 0, copy: None };
+    }
+
+    pub(crate) fn weighs(&mut self, bytes: usize) {
+        self.in_hand.bytes = bytes;
+    }
+
+    /// The next message was tried before.
+    pub(crate) fn tries_again(&mut self, tried: u8) {
+        self.tried = tried;
+    }
+
+    /// What was in hand when the handler crashed.
+    pub(crate) fn drop_in_hand(&mut self) -> InHand<A> {
+        std::mem::replace(&mut self.in_hand, InHand { kind: "", bytes: 0, tried: 0, copy: None })
+    }
+
+    pub(crate) fn may_try_again(&self, tried: u8) -> bool {
+        tried < self.redeliver
     }
 
     pub(crate) fn turn(&mut self) -> &mut Turn {

@@ -1,6 +1,6 @@
 //! What lies in a mailbox: letters, of one message each, and parcels, of several.
 
-use std::any::Any;
+use std::any::{Any, type_name};
 use std::fmt;
 
 use futures::future::BoxFuture;
@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use crate::actor::{Actor, Handler};
 use crate::context::Context;
 use crate::error::AskError;
-use crate::message::{Message, Meta};
+use crate::message::{Message, Meta, Sender};
 use crate::reply::Reply;
 
 /// One message in a mailbox of `A`.
@@ -21,6 +21,18 @@ pub trait Letter<A: Actor>: Send + 'static {
 
     /// The message itself, for mailboxes that conflate. None if it cannot be looked at.
     fn message(&self) -> Option<&dyn Any> {
+        None
+    }
+
+    /// What it is, for lists of dead letters: by default nothing in particular.
+    fn kind(&self) -> &'static str {
+        "message"
+    }
+
+    /// The actor has ended. Tells the asker why, and gives the message back, to be kept as a dead letter, if there is
+    /// none who could be told.
+    fn die(self: Box<Self>, why: &AskError) -> Option<Box<dyn Letter<A>>> {
+        self.reject(why);
         None
     }
 }
@@ -44,6 +56,13 @@ pub trait Parcel<A: Actor>: Send + 'static {
     fn reject(self: Box<Self>, why: &AskError) {
         let _ = why;
     }
+
+    /// The actor has ended. As [`reject`](Self::reject), and says of each message whose sender cannot be told what it is
+    /// and how many bytes it has.
+    fn die(self: Box<Self>, why: &AskError, died: &mut dyn FnMut(&str, usize)) {
+        let _ = died;
+        self.reject(why);
+    }
 }
 
 impl<A: Actor> fmt::Debug for dyn Letter<A> {
@@ -65,6 +84,7 @@ impl<A: Handler<M>, M: Message> Letter<A> for Plain<M> {
     fn open<'a>(self: Box<Self>, actor: &'a mut A, cx: &'a mut Context<A>) -> BoxFuture<'a, ()> {
         cx.enter_plain();
         let message = self.0;
+        cx.hold(&message, |copy| Box::new(Self(copy)));
         Box::pin(async move {
             actor.handle(message, cx).await;
         })
@@ -74,6 +94,14 @@ impl<A: Handler<M>, M: Message> Letter<A> for Plain<M> {
 
     fn message(&self) -> Option<&dyn Any> {
         Some(&self.0)
+    }
+
+    fn kind(&self) -> &'static str {
+        type_name::<M>()
+    }
+
+    fn die(self: Box<Self>, _why: &AskError) -> Option<Box<dyn Letter<A>>> {
+        Some(self)
     }
 }
 
@@ -87,7 +115,9 @@ impl<A: Handler<M>, M: Message> Letter<A> for Told<M> {
     fn open<'a>(self: Box<Self>, actor: &'a mut A, cx: &'a mut Context<A>) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             let Self { message, meta } = *self;
+            let sender = meta.sender.clone();
             if cx.enter(meta).is_ok() {
+                cx.hold(&message, |copy| Self::again(copy, sender));
                 actor.handle(message, cx).await;
             }
         })
@@ -97,6 +127,48 @@ impl<A: Handler<M>, M: Message> Letter<A> for Told<M> {
 
     fn message(&self) -> Option<&dyn Any> {
         Some(&self.message)
+    }
+
+    fn kind(&self) -> &'static str {
+        type_name::<M>()
+    }
+
+    /// Without its deadline: who sends it again, later, wants it handled then.
+    fn die(self: Box<Self>, _why: &AskError) -> Option<Box<dyn Letter<A>>> {
+        let Self { message, meta } = *self;
+        Some(Box::new(Self { message, meta: Meta { deadline: None, ..meta } }))
+    }
+}
+
+impl<M: Message> Told<M> {
+    /// A message to be handled again; its deadline was for the first try.
+    fn again<A: Handler<M>>(message: M, sender: Option<Sender>) -> Box<dyn Letter<A>> {
+        Box::new(Self { message, meta: Meta { sender, ..Meta::default() } })
+    }
+}
+
+/// A message that has crashed its actor before.
+pub(crate) struct Again<A: Actor> {
+    pub(crate) letter: Box<dyn Letter<A>>,
+    pub(crate) tried: u8,
+}
+
+impl<A: Actor> Letter<A> for Again<A> {
+    fn open<'a>(self: Box<Self>, actor: &'a mut A, cx: &'a mut Context<A>) -> BoxFuture<'a, ()> {
+        cx.tries_again(self.tried);
+        self.letter.open(actor, cx)
+    }
+
+    fn reject(self: Box<Self>, why: &AskError) {
+        self.letter.reject(why);
+    }
+
+    fn kind(&self) -> &'static str {
+        self.letter.kind()
+    }
+
+    fn die(self: Box<Self>, why: &AskError) -> Option<Box<dyn Letter<A>>> {
+        self.letter.die(why)
     }
 }
 
@@ -113,6 +185,7 @@ impl<A: Handler<M>, M: Message> Letter<A> for Asked<M> {
             let Self { message, meta, reply } = *self;
             match cx.enter_asked(meta) {
                 Ok(()) => {
+                    cx.names::<M>();
                     reply.taken();
                     reply.send(actor.handle(message, cx).await);
                 }

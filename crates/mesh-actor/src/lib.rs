@@ -9,7 +9,9 @@
 //!
 //! ractor gives the task, its lifecycle, links and signals. Its queue has no bound and dies with its actor, so no
 //! message of ours ever lies in it. The mailbox is ours: what is reserved and what is queued never exceed its bound
-//! together, whoever sends, and an actor that was restarted goes on with the next message.
+//! together, whoever sends, and an actor that was restarted goes on with the next message. Actors that belong together
+//! are the children of a supervisor ([`SupervisorSpec`]), with OTP's rules; what nobody will handle is a dead letter
+//! ([`DeadLetters`]).
 //!
 //! ```
 //! use mesh_actor::{Actor, ActorSpec, Context, Handler, Message, Runtimes, System};
@@ -53,31 +55,45 @@ mod reply;
 mod stream;
 mod tell;
 
+mod dead_letters;
+mod events;
 mod letter;
 mod mailbox;
 
 mod cell;
 mod info;
 mod life;
+mod remedy;
 mod spec;
+mod strategy;
 mod supervisor;
+mod supervisor_ref;
+mod supervisor_spec;
 mod system;
+mod tree;
 
 pub use actor::{Actor, ExitReason, Handler, StartError, StreamHandler};
 pub use actor_ref::ActorRef;
 pub use ask::{Ask, AskFuture, CONFIRM_TIMEOUT};
 pub use cancel::Cancel;
 pub use context::{Context, Skipped};
+pub use dead_letters::{DeadLetter, DeadLetters, DeadReason, ReplayError};
 pub use deliver::{Deliver, Recipient};
 pub use error::{AskError, RemoteFailure, RetryHint, TellError, TryTellError};
+pub use events::SupervisionEvent;
 pub use info::{ActorInfo, ActorState};
 pub use letter::{Letter, Parcel};
 pub use mailbox::{
     Conflation, Counters, Mailbox, MailboxClosed, MailboxConfig, Overflow, Permit, Reserve, Slot, Weight,
 };
 pub use message::{Message, Meta, Sender, Streaming};
+pub use remedy::{Crash, Remedy, RestartStrategy};
 pub use reply::{Receipt, Reply, reply_slot};
 pub use spec::{ActorSpec, Class, Restart};
+pub use strategy::{AutoShutdown, Shutdown, Strategy};
 pub use stream::{Closed, Items, Open, ReplyStream};
+pub use supervisor_ref::SupervisorRef;
+pub use supervisor_spec::{ChildSpec, SupervisionError, SupervisorSpec};
 pub use system::{Runtimes, StillRunning, System};
 pub use tell::{Tell, TellFuture};
+pub use tree::{TreeKind, TreeNode};

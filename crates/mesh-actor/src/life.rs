@@ -7,7 +7,9 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::actor::ExitReason;
+use crate::dead_letters::DeadLetters;
 use crate::info::ActorState;
+use crate::remedy::Remedy;
 use crate::spec::{Class, Listing};
 use crate::supervisor::Supervision;
 
@@ -16,12 +18,19 @@ pub(crate) struct Life {
     path: Arc<str>,
     class: Class,
     listing: Listing,
+    redeliver: u8,
     supervision: Supervision,
     stage: AtomicU8,
     restarts: AtomicU32,
-    last_crash: Mutex<Option<String>>,
+    last_crash: Mutex<Option<Box<LastCrash>>>,
     exit: OnceLock<ExitReason>,
     exited: Notify,
+}
+
+/// Boxed, since most actors never crash.
+struct LastCrash {
+    reason: String,
+    remedy: Remedy,
 }
 
 /// Where an actor is between its spawning and its end.
@@ -30,6 +39,8 @@ pub(crate) enum Stage {
     Starting = 0,
     Running = 1,
     Restarting = 2,
+    /// It has ended, and starts again only with others.
+    Resting = 3,
 }
 
 impl Life {
@@ -38,6 +49,7 @@ impl Life {
         path: Arc<str>,
         class: Class,
         listing: Listing,
+        redeliver: u8,
         supervision: Supervision,
     ) -> Self {
         Self {
@@ -45,6 +57,7 @@ impl Life {
             path,
             class,
             listing,
+            redeliver,
             supervision,
             stage: AtomicU8::new(Stage::Starting as u8),
             restarts: AtomicU32::new(0),
@@ -74,12 +87,21 @@ impl Life {
         &self.listing
     }
 
+    /// How often a tell is handled again that crashed the actor.
+    pub(crate) fn redeliver(&self) -> u8 {
+        self.redeliver
+    }
+
+    pub(crate) fn dead_letters(&self) -> &DeadLetters {
+        self.supervision.dead_letters()
+    }
+
     pub(crate) fn restarts(&self) -> u32 {
         self.restarts.load(Ordering::Relaxed)
     }
 
     pub(crate) fn last_crash(&self) -> Option<String> {
-        self.last_crash.lock().clone()
+        self.last_crash.lock().as_ref().map(|crash| crash.reason.clone())
     }
 
     /// Asks the supervisor to look at this actor: it may wait for a restart that is no longer wanted.
@@ -91,8 +113,12 @@ impl Life {
         self.stage.store(stage as u8, Ordering::Release);
     }
 
-    pub(crate) fn crashed(&self, reason: &str) {
-        *self.last_crash.lock() = Some(reason.to_owned());
+    pub(crate) fn remedy(&self) -> Option<Remedy> {
+        self.last_crash.lock().as_ref().map(|crash| crash.remedy.clone())
+    }
+
+    pub(crate) fn crashed(&self, reason: &str, remedy: Remedy) {
+        *self.last_crash.lock() = Some(Box::new(LastCrash { reason: reason.to_owned(), remedy }));
     }
 
     pub(crate) fn restarting(&self) {
@@ -109,8 +135,10 @@ impl Life {
     pub(crate) fn state(&self, is_paused: bool) -> ActorState {
         const RUNNING: u8 = Stage::Running as u8;
         const RESTARTING: u8 = Stage::Restarting as u8;
+        const RESTING: u8 = Stage::Resting as u8;
         match self.stage.load(Ordering::Acquire) {
             _ if self.exit.get().is_some() => ActorState::Stopped,
+            RESTING => ActorState::Stopped,
             RUNNING if is_paused => ActorState::Paused,
             RUNNING => ActorState::Running,
             RESTARTING => ActorState::Restarting,

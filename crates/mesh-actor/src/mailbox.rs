@@ -14,6 +14,7 @@ mod config;
 mod conflate;
 mod drops;
 mod gate;
+mod grave;
 mod hand;
 mod inner;
 mod ledger;

@@ -37,6 +37,14 @@ pub trait Message: Sized + Send + 'static {
     fn weight_bytes(&self) -> usize {
         size_of::<Self>()
     }
+
+    /// A copy to be kept while the message is handled, for actors that have messages handled again whose handler
+    /// crashed ([`ActorSpec::redeliver`](crate::ActorSpec::redeliver)). By default there is none.
+    ///
+    /// Write `Some(self.clone())` for a message that may run more than once.
+    fn copy(&self) -> Option<Self> {
+        None
+    }
 }
 
 /// A message that is answered with a sequence of items, then with its reply.

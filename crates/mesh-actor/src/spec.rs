@@ -1,8 +1,12 @@
 //! How an actor is to be run.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::mailbox::{MailboxConfig, Overflow};
+use crate::remedy::RestartStrategy;
+use crate::supervisor::Pace;
 
 /// Where an actor runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +38,23 @@ pub enum Restart {
     Temporary,
 }
 
+impl Restart {
+    /// OTP's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Permanent => "permanent",
+            Self::Transient => "transient",
+            Self::Temporary => "temporary",
+        }
+    }
+}
+
+impl fmt::Display for Restart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// An actor's name, mailbox, place and restart policy.
 ///
 /// ```
@@ -47,8 +68,11 @@ pub struct ActorSpec {
     pub(crate) name: String,
     pub(crate) mailbox: MailboxConfig,
     pub(crate) class: Class,
-    pub(crate) policy: Policy,
     pub(crate) listing: Listing,
+    pub(crate) restart: Restart,
+    pub(crate) pace: Pace,
+    pub(crate) redeliver: u8,
+    pub(crate) on_crash: Option<Arc<dyn RestartStrategy>>,
 }
 
 /// What others are to know of an actor.
@@ -58,33 +82,19 @@ pub(crate) struct Listing {
     pub(crate) is_on_every_node: bool,
 }
 
-/// How crashes are answered.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Policy {
-    pub(crate) restart: Restart,
-    pub(crate) restarts_max: u32,
-    pub(crate) period: Duration,
-    pub(crate) backoff_first: Duration,
-    pub(crate) backoff_max: Duration,
-}
-
 impl ActorSpec {
     /// An actor of this name with the defaults: a mailbox of 1,024 messages and 1 MiB that makes senders wait, on
     /// the pool, `Permanent`, at most 5 restarts in 10 s.
     pub fn new(name: impl Into<String>) -> Self {
-        let policy = Policy {
-            restart: Restart::default(),
-            restarts_max: 5,
-            period: Duration::from_secs(10),
-            backoff_first: Duration::from_millis(50),
-            backoff_max: Duration::from_secs(5),
-        };
         Self {
             name: name.into(),
             mailbox: MailboxConfig::default(),
             class: Class::default(),
-            policy,
+            restart: Restart::default(),
             listing: Listing::default(),
+            pace: Pace::default(),
+            redeliver: 0,
+            on_crash: None,
         }
     }
 
@@ -117,7 +127,34 @@ impl ActorSpec {
     /// When it is started again; [`Restart::Permanent`] by default.
     #[must_use]
     pub fn restart(mut self, restart: Restart) -> Self {
-        self.policy.restart = restart;
+        self.restart = restart;
+        self
+    }
+
+    /// How often a tell is handled again whose handler crashed; 0 by default, which loses it.
+    ///
+    /// It comes first after the restart, so what it did before it crashed may happen twice. When it has crashed its
+    /// actor once more than this it is poison, and becomes a [dead letter](crate::DeadLetters). Only messages that can
+    /// be copied ([`Message::copy`](crate::Message::copy)) and came from this process are handled again, where the mailbox has room; an ask never is,
+    /// since its asker is told at once and decides.
+    #[must_use]
+    pub fn redeliver(mut self, times: u8) -> Self {
+        self.redeliver = times;
+        self
+    }
+
+    /// Asks `strategy` at each crash what is to be done about it, beyond the restart; nothing by default.
+    ///
+    /// ```
+    /// use mesh_actor::{ActorSpec, Crash, Remedy};
+    ///
+    /// let spec = ActorSpec::new("writer").on_crash(|crash: &Crash| {
+    ///     if crash.reason.contains("context") { Remedy::CompactAndRetry } else { Remedy::Restart }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn on_crash(mut self, strategy: impl RestartStrategy + 'static) -> Self {
+        self.on_crash = Some(Arc::new(strategy));
         self
     }
 
@@ -146,8 +183,8 @@ impl ActorSpec {
     /// It is given up when it would be restarted more than `restarts` times within `period`; 5 in 10 s by default.
     #[must_use]
     pub fn intensity(mut self, restarts: u32, period: Duration) -> Self {
-        self.policy.restarts_max = restarts;
-        self.policy.period = period;
+        self.pace.restarts_max = restarts;
+        self.pace.period = period;
         self
     }
 
@@ -157,8 +194,8 @@ impl ActorSpec {
     /// half to all of its length, so that actors that fail together do not return together.
     #[must_use]
     pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
-        self.policy.backoff_first = first;
-        self.policy.backoff_max = longest;
+        self.pace.backoff_first = first;
+        self.pace.backoff_max = longest;
         self
     }
 }

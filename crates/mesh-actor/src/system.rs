@@ -4,25 +4,28 @@ mod thread;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt, join_all, ready};
 use parking_lot::Mutex;
-use ractor::{ActorRef as TaskRef, ActorRuntime};
+use ractor::ActorRuntime;
 use tokio::runtime::Handle;
+use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout, timeout_at};
 
 pub(crate) use self::thread::Thread;
 use crate::actor::{Actor, ExitReason, StartError};
 use crate::actor_ref::ActorRef;
-use crate::cell::{Cell, Factory, Seat};
+use crate::cell::Factory;
+use crate::dead_letters::DeadLetters;
+use crate::events::SupervisionEvent;
 use crate::info::ActorInfo;
-use crate::life::Life;
-use crate::mailbox::Mailbox;
-use crate::spec::{ActorSpec, Class};
-use crate::supervisor::{Charge, Child, Nursery, Order, Started, Supervision, Supervisor};
+use crate::spec::ActorSpec;
+use crate::supervisor::{Charge, Child, Event, Hatchery, Nursery, Supervision, Supervisor, Traits};
+use crate::supervisor_ref::SupervisorRef;
+use crate::supervisor_spec::{SupervisionError, SupervisorSpec};
+use crate::tree::TreeNode;
 
 /// How long killed actors get to come to their next await.
 const KILL_GRACE: Duration = Duration::from_secs(1);
@@ -50,27 +53,28 @@ impl Runtimes {
 ///
 /// End it with [`shutdown`](Self::shutdown). Dropped without that, it kills its actors.
 pub struct System {
-    runtimes: Runtimes,
-    supervisor: TaskRef<Order>,
+    supervision: Supervision,
     supervising: Mutex<Option<JoinHandle<()>>>,
     nursery: Arc<Nursery>,
-    spawned: AtomicU64,
 }
 
 impl System {
     /// A system without actors. Its supervisor runs on the network's thread.
     pub fn new(runtimes: Runtimes) -> Self {
-        let nursery = Arc::new(Nursery::default());
-        let _on_network = runtimes.network.enter();
+        let network = runtimes.network.clone();
+        let nursery = Arc::new(Nursery::new(Hatchery::new(runtimes)));
+        let _on_network = network.enter();
         let (supervisor, starting) = ActorRuntime::spawn_instant(None, Supervisor, Arc::clone(&nursery))
             .expect("only a name could be taken already, and the supervisor has none");
-        let supervising = runtimes.network.spawn(async move {
+        let supervising = network.spawn(async move {
             if let Ok(Ok(task)) = starting.await {
                 let _ = task.await;
             }
         });
         let supervising = Mutex::new(Some(supervising));
-        Self { runtimes, supervisor, supervising, nursery, spawned: AtomicU64::new(0) }
+        let dead_letters = Arc::clone(&nursery.hatchery.dead_letters);
+        let supervision = Supervision::new(supervisor, network.clone(), dead_letters);
+        Self { supervision, supervising, nursery }
     }
 
     /// Spawns an actor that `make` makes, now and at each restart. Messages wait in its mailbox until it has started.
@@ -96,9 +100,37 @@ impl System {
         self.adopt(spec, Arc::new(Mutex::new(move || open().boxed())))
     }
 
+    /// Starts a supervisor with all its children, one after the other; returns before they have started.
+    ///
+    /// Under the root it is alone: when it gives up, it has ended for good.
+    ///
+    /// # Errors
+    /// [`SupervisionError`]; nothing was started then.
+    pub fn supervise(&self, spec: SupervisorSpec) -> Result<SupervisorRef, SupervisionError> {
+        spec.check()?;
+        let lineage = self.nursery.supervise(spec, &self.supervision)?;
+        Ok(SupervisorRef::new(lineage, Arc::clone(&self.nursery), self.supervision.clone()))
+    }
+
     /// Every actor that has not ended, in order of their spawning.
     pub fn list(&self) -> Vec<ActorInfo> {
         self.nursery.charges().iter().map(|charge| charge.info()).collect()
+    }
+
+    /// All actors and supervisors that have not ended, each under its supervisor; those that have none but the root in
+    /// order of their spawning.
+    pub fn tree(&self) -> Vec<TreeNode> {
+        self.nursery.tree()
+    }
+
+    /// Hears of what happens in supervision from now on; one that is 1,024 events behind misses the oldest.
+    pub fn events(&self) -> broadcast::Receiver<SupervisionEvent> {
+        self.nursery.hatchery.events.subscribe()
+    }
+
+    /// The messages that nobody will handle.
+    pub fn dead_letters(&self) -> &Arc<DeadLetters> {
+        self.supervision.dead_letters()
     }
 
     /// How many actors have not ended.
@@ -124,8 +156,8 @@ impl System {
         StillRunning::after(&wait_for(&charges, limit).await)
     }
 
-    /// Stops every actor after its message in hand, kills those that need longer than `limit`, and waits for all
-    /// tasks and threads.
+    /// Stops every actor after its message in hand, those under a supervisor in its order; kills those that need longer
+    /// than `limit`, and waits for all tasks and threads.
     ///
     /// # Errors
     /// [`StillRunning`] names those that block their thread, so that not even a kill reaches them.
@@ -135,11 +167,14 @@ impl System {
     pub async fn shutdown(&self, limit: Duration) -> Result<(), StillRunning> {
         self.nursery.close();
         let charges = self.nursery.charges();
-        charges.iter().for_each(|charge| charge.stop());
+        self.nursery.charges_of_root().iter().for_each(|charge| charge.stop());
+        for tree in self.nursery.trees() {
+            self.nursery.stop(tree.serial, Event::Shutdown, &self.supervision);
+        }
         let slow = wait_for(&charges, limit).await;
         slow.iter().for_each(|charge| charge.kill());
         let stuck = wait_for(&slow, KILL_GRACE).await;
-        self.supervisor.stop(None);
+        self.supervision.stop();
         let supervising = self.supervising.lock().take();
         if let Some(supervising) = supervising {
             let _ = supervising.await;
@@ -154,49 +189,23 @@ impl System {
     }
 
     fn adopt<A: Actor>(&self, spec: ActorSpec, factory: Factory<A>) -> ActorRef<A> {
-        let ActorSpec { name, mailbox, class, policy, listing } = spec;
-        let serial = self.spawned.fetch_add(1, Ordering::Relaxed) + 1;
-        let supervision = Supervision(self.supervisor.clone());
-        let life = Life::new(serial, name.as_str().into(), class, listing, supervision);
-        let mailbox = Mailbox::new(life, mailbox);
-        let charge: Arc<dyn Charge> = Arc::<crate::mailbox::Inner<A>>::clone(mailbox.inner());
-        let (runtime, thread) = match self.place(class, &name) {
-            Ok(place) => place,
-            Err(error) => {
+        let hatchery = &self.nursery.hatchery;
+        let ActorSpec { name, mailbox, class, restart, pace, redeliver, on_crash, listing } = spec;
+        let traits = Traits { name: &name, class, listing, redeliver };
+        let mailbox = hatchery.mailbox::<A>(&self.supervision, traits, mailbox);
+        match hatchery.hatch(mailbox.clone(), class, factory) {
+            Ok(hatched) => {
+                let child = Child::of_root(hatched, restart, pace, on_crash);
+                if let Err(charge) = self.nursery.adopt(child, &self.supervision) {
+                    charge.end(ExitReason::Stopped);
+                }
+            }
+            Err((charge, error)) => {
                 let reason = format!("cannot start its thread: {error}");
                 charge.end(ExitReason::Crashed { reason, restarts: 0 });
-                return ActorRef::from(mailbox);
             }
-        };
-        let seated = mailbox.clone();
-        let child = Child::new(charge, policy, thread, move |supervisor| {
-            let seat = Seat { mailbox: seated.clone(), factory: Arc::clone(&factory) };
-            let _on_its_runtime = runtime.enter();
-            let (task, starting) =
-                ActorRuntime::spawn_linked_instant(None, Cell::<A>::new(), seat, supervisor)
-                    .expect("only a name could be taken already, and this actor of ractor has none");
-            let task_of = async move {
-                if let Ok(Ok(task)) = starting.await {
-                    let _ = task.await;
-                }
-            };
-            Started { id: task.get_id(), task: task_of.boxed() }
-        });
-        if let Err(charge) = self.nursery.adopt(child, &self.supervisor) {
-            charge.end(ExitReason::Stopped);
         }
         ActorRef::from(mailbox)
-    }
-
-    fn place(&self, class: Class, name: &str) -> std::io::Result<(Handle, Option<Thread>)> {
-        match class {
-            Class::Trusted => Ok((self.runtimes.network.clone(), None)),
-            Class::Pool => Ok((self.runtimes.pool.clone(), None)),
-            Class::Dedicated => {
-                let thread = Thread::spawn(name)?;
-                Ok((thread.handle().clone(), Some(thread)))
-            }
-        }
     }
 }
 
@@ -217,7 +226,10 @@ impl Drop for System {
             // The supervisor would say so, but it ends now.
             charge.end(ExitReason::Killed);
         }
-        self.supervisor.stop(None);
+        // They are of messages, which may hold whatever their users like.
+        self.dead_letters().clear();
+        self.nursery.uproot();
+        self.supervision.stop();
     }
 }
 
@@ -240,6 +252,6 @@ impl StillRunning {
         if rest.is_empty() {
             return Ok(());
         }
-        Err(Self { names: rest.iter().map(|charge| charge.info().name).collect() })
+        Err(Self { names: rest.iter().map(|charge| charge.name().to_owned()).collect() })
     }
 }

@@ -15,6 +15,7 @@ mod output;
 mod stream;
 mod table;
 mod topic;
+mod tree;
 mod trust;
 mod workflow;
 
@@ -114,6 +115,7 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
         Command::Names { capability, kind } => {
             listing::names(mesh, capability.as_deref(), kind.as_deref(), output).await
         }
+        Command::Tree { on, watch } => tree::tree(mesh, on.as_deref(), *watch, output).await,
         Command::Ask(args) => message::ask(mesh, args, output).await,
         Command::Tell(args) => message::tell(mesh, args, output).await,
         Command::Stream(args) => message::stream(mesh, args, output).await,

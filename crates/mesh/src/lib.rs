@@ -58,8 +58,9 @@ pub use names::NameConflicts;
 pub use node::{Node, NodeBuilder, StartNodeError};
 pub use node_actor::{
     ActorRow, Actors, DescribeActors, Description, Descriptions, Drain, Draining, KindTable, ListActors,
-    ListKinds, ListMembers, ListNames, ListPublished, ListSubscribers, MailboxRow, MemberRow, Members, Names,
-    Published as PublishedNames, PublishedRow, Spawn, Spawned, Stop, SubscriberRow, Subscribers,
+    ListKinds, ListMembers, ListNames, ListPublished, ListSubscribers, ListTree, MailboxRow, MemberRow,
+    Members, Names, Published as PublishedNames, PublishedRow, Spawn, Spawned, Stop, SubscriberRow,
+    Subscribers, Tree, TreeRow,
 };
 pub use registry::{SpawnContext, Spawnable};
 pub use reliable::Reliable;
@@ -70,9 +71,11 @@ pub use trust::RenewError;
 pub use wire::{KindError, Kinds, WireActor, WireMessage, raw_bytes};
 
 pub use mesh_actor::{
-    Actor, ActorInfo, ActorRef, ActorSpec, AskError, CONFIRM_TIMEOUT, Cancel, Class, Context, ExitReason,
-    Handler, Items, MailboxConfig, Message, Open, Overflow, Recipient, ReplyStream, Restart, RetryHint,
-    Runtimes, Sender, StartError, StreamHandler, Streaming,
+    Actor, ActorInfo, ActorRef, ActorSpec, AskError, AutoShutdown, CONFIRM_TIMEOUT, Cancel, ChildSpec, Class,
+    Context, Crash, DeadLetter, DeadLetters, DeadReason, ExitReason, Handler, Items, MailboxConfig, Message,
+    Open, Overflow, Recipient, Remedy, ReplayError, ReplyStream, Restart, RestartStrategy, RetryHint,
+    Runtimes, Sender, Shutdown, StartError, Strategy, StreamHandler, Streaming, SupervisionError,
+    SupervisionEvent, SupervisorRef, SupervisorSpec, TreeKind, TreeNode,
 };
 pub use mesh_net::{
     Authority, BindError, ConnectError, Endpoint, Identity, IdentityError, IdentityPem, MemoryNetwork,

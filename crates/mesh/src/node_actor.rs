@@ -14,10 +14,12 @@ use std::collections::BTreeMap;
 mod drain;
 mod published;
 mod subscribers;
+mod tree;
 
 pub use drain::{Drain, Draining};
 pub use published::{DescribeActors, Description, Descriptions, ListPublished, Published, PublishedRow};
 pub use subscribers::{ListSubscribers, SubscriberRow, Subscribers};
+pub use tree::{ListTree, Tree, TreeRow};
 
 /// The name of every node's own actor.
 pub(crate) const NAME: &str = "mesh";
@@ -38,6 +40,7 @@ impl WireActor for NodeActor {
             .message::<ListPublished>()
             .message::<DescribeActors>()
             .message::<ListKinds>()
+            .message::<ListTree>()
             .message::<Spawn>()
             .message::<Stop>()
             .message::<Drain>()

@@ -22,6 +22,9 @@ pub(crate) struct Gate {
     pub(super) is_draining: bool,
     pub(super) is_stopping: bool,
     pub(super) is_killed: bool,
+    /// This incarnation is to end; another follows, or may.
+    pub(super) is_halting: bool,
+    pub(super) is_cut: bool,
 }
 
 impl Gate {
@@ -31,7 +34,7 @@ impl Gate {
     }
 
     pub(super) fn must_end(&self) -> bool {
-        self.is_stopping || self.is_killed
+        self.is_stopping || self.is_killed || self.is_halting || self.is_cut
     }
 }
 
@@ -64,6 +67,32 @@ impl<A: Actor> Inner<A> {
         self.life.call_supervisor();
     }
 
+    /// Ends this incarnation after the message in hand; the mailbox stays open.
+    pub(crate) fn halt(&self) {
+        self.turn(|gate| gate.is_halting = true);
+    }
+
+    /// Ends this incarnation at its next await; the mailbox stays open.
+    pub(crate) fn cut(&self) {
+        let task = self.turn(|gate| {
+            gate.is_cut = true;
+            gate.task.clone()
+        });
+        if let Some(task) = task {
+            task.kill();
+        }
+    }
+
+    /// Another incarnation follows: messages are let in again, unless the actor was told to end for good.
+    pub(crate) fn make_ready(&self) {
+        self.turn(|gate| {
+            gate.task = None;
+            gate.is_halting = false;
+            gate.is_cut = false;
+            gate.is_closed = gate.is_stopping || gate.is_draining || gate.is_killed;
+        });
+    }
+
     pub(crate) fn pause(&self, is_paused: bool) {
         self.turn(|gate| gate.is_paused = is_paused);
     }
@@ -73,7 +102,7 @@ impl<A: Actor> Inner<A> {
         let is_killed = self.turn(|gate| {
             gate.bell = None;
             gate.task = Some(task.clone());
-            gate.is_killed
+            gate.is_killed || gate.is_cut
         });
         if is_killed {
             task.kill();

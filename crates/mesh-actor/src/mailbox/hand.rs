@@ -60,6 +60,7 @@ impl<'a, A: Actor> Hand<'a, A> {
         match self.entries.pop_front() {
             Some(Entry::Letter(letter, bytes)) => {
                 self.taken = self.taken.plus(Weight::one(bytes));
+                cx.weighs(bytes);
                 self.open_letter(letter, actor, cx).await;
                 cx.turn().count_one();
             }

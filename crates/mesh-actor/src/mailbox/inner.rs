@@ -231,8 +231,8 @@ impl<A: Actor> Inner<A> {
         }
     }
 
-    /// Closes for good, and rejects all that is queued.
-    pub(crate) fn bury(&self) {
+    /// Closes, maybe for good, and rejects all that is queued.
+    pub(crate) fn refuse_all(self: &Arc<Self>) {
         self.turn(|gate| {
             gate.is_closed = true;
             gate.task = None;
@@ -250,7 +250,7 @@ impl<A: Actor> Inner<A> {
         wake(wakes);
         let why = self.not_running();
         for entry in entries {
-            entry.reject(&why);
+            self.let_die(entry, &why);
         }
     }
 }

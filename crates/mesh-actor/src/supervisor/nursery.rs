@@ -1,35 +1,54 @@
-//! The children of the supervisor, and what is decided when one of them ends.
+//! All actors and supervisors of a system, and what is done when one of them ends.
+//!
+//! Supervisors have no tasks of their own: the events of all of them come to the one task of ractor that all actors
+//! are linked to, and each is decided by the rules of the supervisor that it is about. An actor that was spawned
+//! without a supervisor is alone under the root, with an intensity of its own.
 
-use std::collections::{BTreeMap, HashMap};
+mod act;
+mod child;
+mod picture;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use ractor::{ActorCell, ActorId, ActorRef as TaskRef};
-use tokio::task::AbortHandle;
+use ractor::ActorId;
 use tokio::time::Instant;
 
-use super::{Order, Restarts};
-use crate::actor::{Actor, ExitReason};
-use crate::info::ActorInfo;
-use crate::mailbox::Inner;
-use crate::spec::{Policy, Restart};
+use self::act::Later;
+pub(crate) use self::child::{Child, Under};
+use super::branch::{Branch, Instance, Lineage};
+use super::charge::{Charge, Hatchery, Started};
+use super::rules::{Event, Exit, Place};
+use super::{Order, Supervision, Timer};
+use crate::actor::ExitReason;
+use crate::events::SupervisionEvent;
+use crate::life::Stage;
+use crate::remedy::{Crash, Remedy, RestartStrategy};
+use crate::spec::Restart;
+use crate::supervisor_spec::{ChildSpec, SupervisionError, SupervisorSpec};
 use crate::system::Thread;
 
-/// All actors of a system that have not ended.
-#[derive(Default)]
+/// All actors and supervisors of a system that have not ended.
 pub(crate) struct Nursery {
+    pub(crate) hatchery: Hatchery,
     children: Mutex<Children>,
+    /// How many supervisors there are: without any, nobody needs to hear of starts.
+    branches: AtomicUsize,
 }
 
 #[derive(Default)]
 struct Children {
     by_serial: BTreeMap<u64, Child>,
     serial_of: HashMap<ActorId, u64>,
+    branches: BTreeMap<u64, Branch>,
     leavers: Leavers,
+    rng: fastrand::Rng,
     is_closed: bool,
 }
 
@@ -40,150 +59,207 @@ pub(crate) struct Leavers {
     pub(crate) threads: Vec<Thread>,
 }
 
-/// One actor, with the means to start it again.
-pub(crate) struct Child {
-    charge: Arc<dyn Charge>,
-    start: Box<dyn Fn(ActorCell) -> Started + Send>,
-    restarts: Restarts,
-    thread: Option<Thread>,
-    task: Option<BoxFuture<'static, ()>>,
-    /// The timer of a restart that is put off.
-    timer: Option<AbortHandle>,
-}
-
-/// The task of one incarnation.
-pub(crate) struct Started {
-    pub(crate) id: ActorId,
-    /// Done when the task is.
-    pub(crate) task: BoxFuture<'static, ()>,
-}
-
 /// How an incarnation ended.
 pub(super) enum Ended {
     Well,
     Killed,
-    Crashed(String),
-}
-
-/// An actor of any type, as its supervisor sees it.
-pub(crate) trait Charge: Send + Sync {
-    fn serial(&self) -> u64;
-    fn info(&self) -> ActorInfo;
-    fn ending(&self) -> Option<ExitReason>;
-    fn stop(&self);
-    fn drain(&self);
-    fn kill(&self);
-    fn crashed(&self, reason: &str);
-    fn restarting(&self);
-    /// The end of an actor that is not started again after this crash.
-    fn given_up(&self, reason: &str) -> ExitReason;
-    fn end(&self, reason: ExitReason);
-    fn has_ended(&self) -> bool;
-    fn stopped(self: Arc<Self>) -> BoxFuture<'static, ExitReason>;
-}
-
-impl<A: Actor> Charge for Inner<A> {
-    fn serial(&self) -> u64 {
-        self.life.serial()
-    }
-
-    fn info(&self) -> ActorInfo {
-        Self::info(self)
-    }
-
-    fn ending(&self) -> Option<ExitReason> {
-        Self::ending(self)
-    }
-
-    fn stop(&self) {
-        Self::stop(self);
-    }
-
-    fn drain(&self) {
-        Self::drain(self);
-    }
-
-    fn kill(&self) {
-        Self::kill(self);
-    }
-
-    fn crashed(&self, reason: &str) {
-        tracing::warn!(actor = self.life.path(), reason, "actor crashed");
-        self.life.crashed(reason);
-        self.count_crash();
-    }
-
-    fn restarting(&self) {
-        self.life.restarting();
-    }
-
-    fn given_up(&self, reason: &str) -> ExitReason {
-        let restarts = self.life.restarts();
-        tracing::error!(actor = self.life.path(), reason, restarts, "actor is not started again");
-        ExitReason::Crashed { reason: reason.to_owned(), restarts }
-    }
-
-    fn end(&self, reason: ExitReason) {
-        let buried = catch_unwind(AssertUnwindSafe(|| self.bury()));
-        self.life.end(reason);
-        if buried.is_err() {
-            tracing::error!(actor = self.life.path(), "a message panicked when it was dropped");
-        }
-    }
-
-    fn has_ended(&self) -> bool {
-        self.life.exit().is_some()
-    }
-
-    fn stopped(self: Arc<Self>) -> BoxFuture<'static, ExitReason> {
-        Box::pin(async move { self.life.stopped().await })
-    }
+    Crashed(String, Remedy),
 }
 
 impl Nursery {
-    /// Takes a child in and starts it; gives its charge back when the system has shut down.
-    pub(crate) fn adopt(&self, child: Child, supervisor: &TaskRef<Order>) -> Result<(), Arc<dyn Charge>> {
+    pub(crate) fn new(hatchery: Hatchery) -> Self {
+        Self { hatchery, children: Mutex::default(), branches: AtomicUsize::new(0) }
+    }
+
+    /// Takes a child of the root in and starts it; gives its charge back when the system has shut down.
+    pub(crate) fn adopt(&self, child: Child, supervision: &Supervision) -> Result<(), Arc<dyn Charge>> {
         let serial = child.charge.serial();
         let mut children = self.children.lock();
         if children.is_closed {
             return Err(child.charge);
         }
         children.by_serial.insert(serial, child);
-        children.start(serial, supervisor);
+        children.start(serial, supervision);
         Ok(())
     }
 
-    pub(super) fn start(&self, serial: u64, supervisor: &TaskRef<Order>) {
-        self.children.lock().start(serial, supervisor);
+    /// Takes a supervisor in, and begins to start its children.
+    ///
+    /// # Errors
+    /// [`SupervisionError::NotRunning`]: the system has shut down.
+    pub(crate) fn supervise(
+        &self,
+        spec: SupervisorSpec,
+        supervision: &Supervision,
+    ) -> Result<Arc<Lineage>, SupervisionError> {
+        let mut children = self.children.lock();
+        if children.is_closed {
+            return Err(SupervisionError::NotRunning { supervisor: spec.name });
+        }
+        let serial = children.plant(spec, None, self, supervision);
+        let lineage = Arc::clone(&children.branches[&serial].lineage);
+        let laters = children.run(serial, Event::Begin, self, supervision);
+        drop(children);
+        act::finish(laters);
+        Ok(lineage)
     }
 
-    /// Starts an actor again whose incarnation has ended, or lets it go.
-    pub(super) fn ended(&self, task: ActorId, ended: Ended, supervisor: &TaskRef<Order>) {
+    /// Adds a child to a supervisor that runs.
+    ///
+    /// # Errors
+    /// The supervisor has ended, or has such a child.
+    pub(crate) fn add(
+        &self,
+        to: &Lineage,
+        spec: ChildSpec,
+        supervision: &Supervision,
+    ) -> Result<(), SupervisionError> {
+        let mut children = self.children.lock();
+        let gone = || SupervisionError::NotRunning { supervisor: to.name.clone() };
+        let branch = children.branches.get_mut(&to.serial).ok_or_else(gone)?;
+        if branch.rules.is_ending() {
+            return Err(gone());
+        }
+        let row = spec.row();
+        let name = spec.name().to_owned();
+        let place = branch
+            .add_seat(spec)
+            .ok_or_else(|| SupervisionError::NameTaken { supervisor: to.name.clone(), child: name })?;
+        children.fill(to.serial, place, self, supervision);
+        let laters = children.run(to.serial, Event::Add(place, row), self, supervision);
+        drop(children);
+        act::finish(laters);
+        Ok(())
+    }
+
+    /// Tells a supervisor something, if it is still there.
+    pub(crate) fn tell(&self, branch: u64, event: Event, supervision: &Supervision) {
+        let mut children = self.children.lock();
+        let laters = children.run(branch, event, self, supervision);
+        drop(children);
+        act::finish(laters);
+    }
+
+    /// Ends a supervisor for good, its children first.
+    pub(crate) fn stop(&self, branch: u64, event: Event, supervision: &Supervision) {
+        if let Some(branch) = self.children.lock().branches.get_mut(&branch) {
+            branch.is_wanted = false;
+        }
+        self.tell(branch, event, supervision);
+    }
+
+    pub(super) fn start(&self, serial: u64, supervision: &Supervision) {
+        self.children.lock().start(serial, supervision);
+    }
+
+    /// An incarnation is done with its start.
+    pub(super) fn started(&self, task: ActorId, supervision: &Supervision) {
+        if self.branches.load(Ordering::Acquire) == 0 {
+            return;
+        }
+        let mut children = self.children.lock();
+        let Some(serial) = children.serial_of.get(&task) else { return };
+        let Some(child) = children.by_serial.get(serial) else { return };
+        let Under::Supervisor(branch, place) = child.under() else { return };
+        self.hatchery.events.tell(|| {
+            let info = child.charge.info();
+            SupervisionEvent::Started { path: info.name, restarts: info.restarts }
+        });
+        let laters = children.run(branch, Event::Started(place), self, supervision);
+        drop(children);
+        act::finish(laters);
+    }
+
+    /// An incarnation has ended: its supervisor decides what follows.
+    pub(super) fn ended(&self, task: ActorId, mut ended: Ended, supervision: &Supervision) {
         let mut children = self.children.lock();
         let Some(serial) = children.serial_of.remove(&task) else { return };
-        let Some(child) = children.by_serial.get_mut(&serial) else { return };
-        match child.judge(ended) {
-            Ok(Duration::ZERO) => children.start(serial, supervisor),
-            Ok(pause) => {
-                let timer = supervisor.send_after(pause, move || Order::Restart(serial));
-                child.timer = Some(timer.abort_handle());
-            }
-            Err(reason) => {
-                let gone = children.remove(serial);
+        if let Ended::Crashed(reason, remedy) = &mut ended
+            && let Some(child) = children.by_serial.get(&serial)
+        {
+            let (charge, strategy) = (Arc::clone(&child.charge), child.on_crash.clone());
+            if let Some(strategy) = strategy {
+                // It is its user's, and may do as it likes; that incarnation's end was heard of by nobody else.
                 drop(children);
-                bury(gone, reason);
+                *remedy = decide(&*strategy, &*charge, reason);
+                children = self.children.lock();
             }
+            self.note_crash(&*charge, reason, remedy);
+        }
+        let Children { by_serial, rng, .. } = &mut *children;
+        let Some(child) = by_serial.get_mut(&serial) else { return };
+        child.is_live = false;
+        let ended = &ended;
+        let laters = match child.under() {
+            Under::Supervisor(branch, place) => {
+                let event = child.report(place, ended);
+                children.run(branch, event, self, supervision)
+            }
+            Under::Root => match child.judge(ended, rng) {
+                Ok(Duration::ZERO) => {
+                    self.hatchery.events.tell(|| SupervisionEvent::Restarting { path: child.name() });
+                    children.start(serial, supervision);
+                    Vec::new()
+                }
+                Ok(pause) => {
+                    self.hatchery.events.tell(|| SupervisionEvent::Restarting { path: child.name() });
+                    child.timer = Some(supervision.send_after(pause, Order::Restart(serial)));
+                    Vec::new()
+                }
+                Err(reason) => {
+                    self.tell_of_end(child, &reason);
+                    let gone = children.remove(serial);
+                    gone.map(|child| Later::Bury(Box::new(child), reason)).into_iter().collect()
+                }
+            },
+        };
+        drop(children);
+        act::finish(laters);
+    }
+
+    /// An actor of the root is not started again: only after a crash is that of interest.
+    fn tell_of_end(&self, child: &Child, reason: &ExitReason) {
+        if let ExitReason::Crashed { reason, .. } = reason {
+            let (path, reason) = (child.name(), reason.clone());
+            self.hatchery.events.tell(|| SupervisionEvent::GaveUp { path, reason });
         }
     }
 
-    /// Ends a child that waits for its restart, and was told to end meanwhile.
-    pub(super) fn let_go_if_between(&self, serial: u64) {
+    fn note_crash(&self, charge: &dyn Charge, reason: &str, remedy: &Remedy) {
+        charge.crashed(reason, remedy.clone());
+        if *remedy == Remedy::EscalateToHuman {
+            charge.pause();
+        }
+        self.hatchery.events.tell(|| SupervisionEvent::Crashed {
+            path: charge.name().to_owned(),
+            reason: reason.to_owned(),
+            remedy: remedy.clone(),
+        });
+    }
+
+    /// Ends a child that has no task now, and was told to end.
+    pub(super) fn let_go_if_between(&self, serial: u64, supervision: &Supervision) {
         let mut children = self.children.lock();
-        let waiting = children.by_serial.get(&serial).filter(|child| child.timer.is_some());
-        let Some(reason) = waiting.and_then(|child| child.charge.ending()) else { return };
-        let gone = children.remove(serial);
+        let between = children.by_serial.get_mut(&serial).filter(|child| !child.is_live);
+        let Some((child, reason)) = between.and_then(|child| {
+            let reason = child.charge.ending()?;
+            Some((child, reason))
+        }) else {
+            return;
+        };
+        let laters = match child.under() {
+            Under::Supervisor(branch, place) => {
+                child.exit = Some(reason);
+                children.run(branch, Event::Gone(place), self, supervision)
+            }
+            Under::Root => children
+                .remove(serial)
+                .map(|child| Later::Bury(Box::new(child), reason))
+                .into_iter()
+                .collect(),
+        };
         drop(children);
-        bury(gone, reason);
+        act::finish(laters);
     }
 
     /// Takes no more children in.
@@ -196,6 +272,35 @@ impl Nursery {
         self.children.lock().by_serial.values().map(|child| Arc::clone(&child.charge)).collect()
     }
 
+    /// Every actor that has no supervisor but the root.
+    pub(crate) fn charges_of_root(&self) -> Vec<Arc<dyn Charge>> {
+        let children = self.children.lock();
+        let of_root = children.by_serial.values().filter(|child| matches!(child.under(), Under::Root));
+        of_root.map(|child| Arc::clone(&child.charge)).collect()
+    }
+
+    /// Every supervisor that has none but the root.
+    pub(crate) fn trees(&self) -> Vec<Arc<Lineage>> {
+        let children = self.children.lock();
+        let of_root = children.branches.values().filter(|branch| branch.parent.is_none());
+        of_root.map(|branch| Arc::clone(&branch.lineage)).collect()
+    }
+
+    /// Every supervisor has ended, and nobody will hear of it in any other way.
+    pub(crate) fn uproot(&self) {
+        let branches = std::mem::take(&mut self.children.lock().branches);
+        branches.into_values().for_each(|branch| branch.lineage.end(ExitReason::Killed));
+    }
+
+    /// # Errors
+    /// The child cannot be one of this supervisor, or what is below the child cannot be.
+    pub(crate) fn check_child(&self, of: &Lineage, child: &ChildSpec) -> Result<(), SupervisionError> {
+        let children = self.children.lock();
+        let branch = children.branches.get(&of.serial);
+        let branch = branch.ok_or_else(|| SupervisionError::NotRunning { supervisor: of.name.clone() })?;
+        child.check(&of.name, branch.rules.auto_shutdown())
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.children.lock().by_serial.len()
     }
@@ -203,23 +308,45 @@ impl Nursery {
     pub(crate) fn take_leavers(&self) -> Leavers {
         std::mem::take(&mut self.children.lock().leavers)
     }
+
+    /// The child of a supervisor that goes by this name.
+    pub(crate) fn find(&self, of: &Lineage, name: &str) -> Option<Found> {
+        let children = self.children.lock();
+        match children.branches.get(&of.serial)?.instance(name)? {
+            Instance::Actor(serial) => {
+                Some(Found::Actor(Arc::clone(&children.by_serial.get(&serial)?.charge)))
+            }
+            Instance::Supervisor(serial) => {
+                Some(Found::Supervisor(Arc::clone(&children.branches.get(&serial)?.lineage)))
+            }
+        }
+    }
 }
 
-/// Ends a child for good. What it owns is its user's, whose panics are no business of the other children.
-fn bury(gone: Option<Child>, reason: ExitReason) {
-    let Some(child) = gone else { return };
-    let charge = Arc::clone(&child.charge);
-    if catch_unwind(AssertUnwindSafe(move || drop(child))).is_err() {
-        tracing::error!(actor = charge.info().name, "the maker of an actor panicked when it was dropped");
-    }
-    charge.end(reason);
+/// Asks who knows the actor what is to be done about its crash.
+fn decide(strategy: &dyn RestartStrategy, charge: &dyn Charge, reason: &str) -> Remedy {
+    let info = charge.info();
+    let crash =
+        Crash { path: info.name, serial: info.serial, reason: reason.to_owned(), restarts: info.restarts };
+    catch_unwind(AssertUnwindSafe(|| strategy.remedy(&crash))).unwrap_or_else(|_| {
+        tracing::error!(actor = crash.path, "the restart strategy panicked");
+        Remedy::Restart
+    })
+}
+
+/// A child that was looked for.
+pub(crate) enum Found {
+    Actor(Arc<dyn Charge>),
+    Supervisor(Arc<Lineage>),
 }
 
 impl Children {
-    fn start(&mut self, serial: u64, supervisor: &TaskRef<Order>) {
+    fn start(&mut self, serial: u64, supervision: &Supervision) {
         let Some(child) = self.by_serial.get_mut(&serial) else { return };
         child.timer = None;
-        let Started { id, task } = (child.start)(supervisor.get_cell());
+        child.is_live = true;
+        child.since = Instant::now();
+        let Started { id, task } = (child.start)(supervision.cell());
         self.leavers.tasks.extend(child.task.replace(task));
         self.leavers.forget_the_gone();
         self.serial_of.insert(id, serial);
@@ -228,9 +355,7 @@ impl Children {
     /// Takes a child out, to be dropped when the lock is free: it owns values of its user.
     fn remove(&mut self, serial: u64) -> Option<Child> {
         let mut child = self.by_serial.remove(&serial)?;
-        if let Some(timer) = child.timer.take() {
-            timer.abort();
-        }
+        child.timer = None;
         self.leavers.tasks.extend(child.task.take());
         if let Some(mut thread) = child.thread.take() {
             thread.end();
@@ -246,48 +371,5 @@ impl Leavers {
         let mut nobody = task::Context::from_waker(task::Waker::noop());
         self.tasks.retain_mut(|task| task.as_mut().poll(&mut nobody).is_pending());
         self.threads.retain_mut(|thread| !thread.is_joined());
-    }
-}
-
-impl Child {
-    pub(crate) fn new(
-        charge: Arc<dyn Charge>,
-        policy: Policy,
-        thread: Option<Thread>,
-        start: impl Fn(ActorCell) -> Started + Send + 'static,
-    ) -> Self {
-        Self {
-            charge,
-            start: Box::new(start),
-            restarts: Restarts::new(policy),
-            thread,
-            task: None,
-            timer: None,
-        }
-    }
-
-    /// The pause before the restart, or why there is none.
-    fn judge(&mut self, ended: Ended) -> Result<Duration, ExitReason> {
-        if let Ended::Crashed(reason) = &ended {
-            self.charge.crashed(reason);
-        }
-        if let Some(reason) = self.charge.ending() {
-            return Err(reason);
-        }
-        let policy = self.restarts.policy().restart;
-        match (&ended, policy) {
-            (Ended::Killed, _) => return Err(ExitReason::Killed),
-            (Ended::Well, Restart::Transient | Restart::Temporary) => return Err(ExitReason::Stopped),
-            (Ended::Crashed(reason), Restart::Temporary) => return Err(self.charge.given_up(reason)),
-            (Ended::Well | Ended::Crashed(_), _) => {}
-        }
-        let Some(pause) = self.restarts.one_more(Instant::now()) else {
-            return Err(match ended {
-                Ended::Crashed(reason) => self.charge.given_up(&reason),
-                Ended::Well | Ended::Killed => self.charge.given_up("stops by itself too often"),
-            });
-        };
-        self.charge.restarting();
-        Ok(pause)
     }
 }

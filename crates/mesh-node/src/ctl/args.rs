@@ -68,6 +68,15 @@ pub enum Command {
         #[arg(long, value_name = "KIND")]
         kind: Option<String>,
     },
+    /// Who supervises whom on a node, or on all nodes
+    Tree {
+        /// The node's name
+        #[arg(value_name = "NODE")]
+        on: Option<String>,
+        /// Look again each second, until Ctrl-C
+        #[arg(long)]
+        watch: bool,
+    },
     /// Send a message and print the reply
     Ask(MessageArgs),
     /// Send a message, or one for each line of stdin, without waiting for a reply

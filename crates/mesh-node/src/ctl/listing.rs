@@ -213,7 +213,7 @@ fn path(path: &str, shadowed_by: Option<&str>) -> Cell {
     }
 }
 
-fn tone(state: &str) -> Tone {
+pub(super) fn tone(state: &str) -> Tone {
     match state {
         "alive" | "running" => Tone::Good,
         "suspect" | "starting" | "restarting" | "paused" => Tone::Warning,

@@ -51,6 +51,11 @@ impl Cell {
         Self { text, tone }
     }
 
+    /// Nothing at all.
+    pub(crate) fn blank() -> Self {
+        Self { text: String::new(), tone: Tone::Plain }
+    }
+
     pub(crate) fn plain(text: &str) -> Self {
         Self::new(text, Tone::Plain)
     }

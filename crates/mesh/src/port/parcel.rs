@@ -171,6 +171,20 @@ impl<A: Actor> Parcel<A> for RemoteParcel<A> {
             frames.refuse(&frame, &failure);
         }
     }
+
+    fn die(self: Box<Self>, why: &AskError, died: &mut dyn FnMut(&str, usize)) {
+        let Self { mut frames, kinds, .. } = *self;
+        let failure = failure_of(why, frames.origin().here());
+        loop {
+            let kind = frames.next_kind().and_then(|kind| kinds.get(usize::from(kind)));
+            let Some(frame) = frames.take_next() else { return };
+            if frame.correlation == 0 {
+                let bytes = super::local::mailbox_weight(frame.weight()).bytes;
+                died(kind.map_or("message", |kind| kind.name), bytes);
+            }
+            frames.refuse(&frame, &failure);
+        }
+    }
 }
 
 /// Handles messages of the kind `M` as long as the next one is of that kind too.
@@ -196,6 +210,7 @@ where
                 parcel.skip(&frame, skipped);
                 continue;
             }
+            cx.holds(M::KIND, super::local::mailbox_weight(frame.weight()).bytes);
             let mut owed = (frame.correlation != 0).then(|| Owed::new(&parcel.frames, frame.correlation));
             let reply = {
                 let mut handling = pin!(actor.handle(message, cx));

@@ -9,4 +9,5 @@ mod hand_made;
 mod handover;
 mod nodes;
 mod topics;
+mod trees;
 mod versions;

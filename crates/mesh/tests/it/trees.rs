@@ -1,0 +1,54 @@
+//! Supervision trees of nodes, and what nobody handles there.
+
+use crate::cluster::{Cluster, Crash, Say, Tester, eventually, on_both_transports};
+use mesh::{
+    ActorRef, ActorSpec, AskError, ChildSpec, DeadReason, ListTree, Restart, Strategy, SupervisorSpec,
+};
+
+on_both_transports!(any_node_lists_any_nodes_tree, tells_from_afar_that_nobody_handles_are_dead_letters,);
+
+async fn any_node_lists_any_nodes_tree(cluster: Cluster) {
+    let (alpha, beta) = cluster.pair().await;
+    let testers = SupervisorSpec::new("testers")
+        .strategy(Strategy::OneForAll)
+        .child(ChildSpec::actor(ActorSpec::new("one"), Tester::default))
+        .child(ChildSpec::actor(ActorSpec::new("two"), Tester::default));
+    let testers = beta.mesh().supervise(testers).unwrap();
+    let one: ActorRef<Tester> = testers.child("one").unwrap();
+    beta.mesh().publish("one", &one).unwrap();
+    let from_afar = alpha.mesh().recipient::<Crash>("beta/one").unwrap();
+    eventually("a crash", async || matches!(from_afar.ask(Crash {}).await, Err(AskError::Stopped { .. })))
+        .await;
+    let lister = alpha.mesh().recipient::<ListTree>("beta/mesh").unwrap();
+    eventually("both restarted", async || {
+        let rows = lister.ask(ListTree {}).await.unwrap().rows;
+        let of_tree = rows.iter().filter(|row| row.path.starts_with("testers"));
+        let seen: Vec<_> = of_tree.map(|row| (row.depth, row.path.as_str(), row.restarts)).collect();
+        seen == [(0, "testers", 0), (1, "testers/one", 1), (1, "testers/two", 1)]
+            && rows.iter().any(|row| row.path == "mesh" && row.strategy.is_none())
+            && rows.iter().any(|row| row.strategy.as_deref() == Some("one_for_all"))
+            && rows.iter().any(|row| row.last_crash.as_deref() == Some("as it was told"))
+    })
+    .await;
+    let say = alpha.mesh().recipient::<Say>("beta/one").unwrap();
+    assert_eq!(say.ask(Say { text: "again".to_owned() }).await.as_deref(), Ok("again"));
+}
+
+async fn tells_from_afar_that_nobody_handles_are_dead_letters(cluster: Cluster) {
+    let (alpha, beta) = cluster.pair().await;
+    let actor = beta.mesh().spawn(ActorSpec::new("brief").restart(Restart::Temporary), Tester::default);
+    beta.mesh().publish("brief", &actor).unwrap();
+    actor.pause();
+    let crash = alpha.mesh().recipient::<Crash>("beta/brief").unwrap();
+    eventually("the first", async || crash.tell(Crash {}).await.is_ok()).await;
+    crash.tell(Crash {}).await.unwrap();
+    eventually("both", async || actor.mailbox().len() >= 2).await;
+    let queued = actor.mailbox().len();
+    actor.resume();
+    actor.stopped().await;
+    let letters = beta.mesh().dead_letters().list();
+    assert_eq!(letters.len(), queued as usize, "{letters:?}");
+    assert!(letters.iter().all(|letter| letter.kind == "test.crash.v1"), "{letters:?}");
+    assert!(matches!(letters[0].reason, DeadReason::Poison { times: 1, .. }));
+    assert_eq!(letters[1].reason, DeadReason::NotRunning);
+}
