@@ -199,7 +199,7 @@ where
                 parcel.skip(&frame, skipped);
                 continue;
             }
-            cx.holds(M::KIND, super::local::mailbox_weight(frame.weight()).bytes);
+            cx.holds(|| M::KIND, super::local::mailbox_weight(frame.weight()).bytes);
             let mut owed = (frame.correlation != 0).then(|| Owed::new(&parcel.frames, frame.correlation));
             let reply = {
                 let mut handling = pin!(actor.handle(message, cx));
@@ -256,7 +256,7 @@ where
         if let Err(skipped) = enter(cx, node.as_ref(), &frame, Some(cancel.clone())) {
             return parcel.skip(&frame, skipped);
         }
-        cx.holds(M::KIND, super::local::mailbox_weight(frame.weight()).bytes);
+        cx.holds(|| M::KIND, super::local::mailbox_weight(frame.weight()).bytes);
         let stream = StreamOut::new(cancel);
         let mut owed = Owed::new(&parcel.frames, frame.correlation);
         owed.may_be_cancelled(Arc::clone(&stream));
