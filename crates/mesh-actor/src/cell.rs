@@ -111,8 +111,7 @@ impl<A: Actor> ractor::Actor for Cell<A> {
                 // One that fails in order has handled its message.
                 if is_panic {
                     let in_hand = this.cx.drop_in_hand();
-                    let may_try_again = this.cx.may_try_again(in_hand.tried);
-                    this.mailbox.inner().has_crashed(in_hand, may_try_again, &reason);
+                    this.mailbox.inner().has_crashed(in_hand, &reason);
                 }
                 Err(reason.into())
             }

@@ -26,19 +26,31 @@ pub struct Context<A: Actor> {
     turn: Turn,
     expired: u64,
     in_hand: InHand<A>,
-    /// How often the next message was handled before, and crashed the actor.
-    tried: u8,
+}
+
+/// The message in hand, for the case that its handler crashes. Every actor has one, so it is small.
+pub(crate) struct InHand<A: Actor> {
+    /// What it is; none if nobody said.
+    pub(crate) kind: Option<fn() -> &'static str>,
+    /// A copy of it, if it may be handled again.
+    pub(crate) copy: Option<Box<Box<dyn Letter<A>>>>,
+    pub(crate) bytes: u32,
+    /// How often it was tried before.
+    pub(crate) tried: u8,
+    /// How often the next one was.
+    next_tried: u8,
+    /// How often one may be handled again.
     redeliver: u8,
 }
 
-/// The message in hand, for the case that its handler crashes.
-pub(crate) struct InHand<A: Actor> {
-    pub(crate) kind: &'static str,
-    pub(crate) bytes: usize,
-    /// How often it was tried before.
-    pub(crate) tried: u8,
-    /// A copy of it, if it may be handled again.
-    pub(crate) copy: Option<Box<dyn Letter<A>>>,
+impl<A: Actor> InHand<A> {
+    fn nothing(redeliver: u8) -> Self {
+        Self { kind: None, copy: None, bytes: 0, tried: 0, next_tried: 0, redeliver }
+    }
+
+    pub(crate) fn may_try_again(&self) -> bool {
+        self.tried < self.redeliver
+    }
 }
 
 impl<A: Actor> Context<A> {
@@ -52,9 +64,7 @@ impl<A: Actor> Context<A> {
             is_stopping: false,
             turn: Turn::default(),
             expired: 0,
-            in_hand: InHand { kind: "", bytes: 0, tried: 0, copy: None },
-            tried: 0,
-            redeliver,
+            in_hand: InHand::nothing(redeliver),
         }
     }
 
@@ -156,7 +166,7 @@ impl<A: Actor> Context<A> {
             Some(known) if is_same(known.node.as_ref(), node) => known.serial = serial,
             sender => *sender = Some(Sender { node: node.cloned(), serial }),
         }
-        self.in_hand.kind = "";
+        self.in_hand.kind = None;
         self.meta.deadline = deadline;
         self.meta.cancel = cancel;
         self.has_meta = true;
@@ -200,7 +210,7 @@ impl<A: Actor> Context<A> {
     }
 
     fn enter_unchecked(&mut self, meta: Meta) {
-        self.in_hand.kind = "";
+        self.in_hand.kind = None;
         self.has_meta = true;
         self.meta = meta;
     }
@@ -215,46 +225,45 @@ impl<A: Actor> Context<A> {
 
     /// Notes which message is about to be handled.
     #[inline]
-    pub(crate) fn hold<M: Message>(&mut self, message: &M, copy: impl FnOnce(M) -> Box<dyn Letter<A>>) {
-        self.in_hand.kind = type_name::<M>();
-        if self.redeliver > 0 {
-            self.in_hand.tried = std::mem::take(&mut self.tried);
-            self.in_hand.copy = message.copy().map(copy);
+    pub(crate) fn hold<M: Message>(&mut self, message: &M, letter: impl FnOnce(M) -> Box<dyn Letter<A>>) {
+        self.in_hand.kind = Some(type_name::<M>);
+        if self.in_hand.redeliver > 0 {
+            self.in_hand.tried = std::mem::take(&mut self.in_hand.next_tried);
+            self.in_hand.copy = message.copy().map(|copy| Box::new(letter(copy)));
         }
     }
 
     /// Notes what is about to be handled, and is never handled again.
     #[inline]
     pub(crate) fn names<M>(&mut self) {
-        self.in_hand.kind = type_name::<M>();
-        if self.redeliver > 0 {
+        self.in_hand.kind = Some(type_name::<M>);
+        if self.in_hand.redeliver > 0 {
             self.in_hand.copy = None;
             self.in_hand.tried = 0;
         }
     }
 
-    /// Notes which message is about to be handled, for implementors of [`Parcel`](crate::Parcel): what crashed the
+    /// Notes which message is about to be handled, for implementors of [`Parcel`](crate::Parcel): one that crashes the
     /// actor is listed under this kind.
-    pub fn holds(&mut self, kind: &'static str, bytes: usize) {
-        self.in_hand = InHand { kind, bytes, tried: 0, copy: None };
+    pub fn holds(&mut self, kind: fn() -> &'static str, bytes: usize) {
+        self.names::<()>();
+        self.in_hand.kind = Some(kind);
+        self.weighs(bytes);
     }
 
     pub(crate) fn weighs(&mut self, bytes: usize) {
-        self.in_hand.bytes = bytes;
+        self.in_hand.bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
     }
 
     /// The next message was tried before.
     pub(crate) fn tries_again(&mut self, tried: u8) {
-        self.tried = tried;
+        self.in_hand.next_tried = tried;
     }
 
     /// What was in hand when the handler crashed.
     pub(crate) fn drop_in_hand(&mut self) -> InHand<A> {
-        std::mem::replace(&mut self.in_hand, InHand { kind: "", bytes: 0, tried: 0, copy: None })
-    }
-
-    pub(crate) fn may_try_again(&self, tried: u8) -> bool {
-        tried < self.redeliver
+        let nothing = InHand::nothing(self.in_hand.redeliver);
+        std::mem::replace(&mut self.in_hand, nothing)
     }
 
     pub(crate) fn turn(&mut self) -> &mut Turn {

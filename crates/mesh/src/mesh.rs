@@ -11,14 +11,12 @@ use crate::{
     uplink::Uplink,
     wire::{KindError, WireActor, WireMessage},
 };
-use mesh_actor::{
-    Actor, ActorRef, ActorSpec, AskError, DeadLetters, Open, Recipient, ReplyStream, StartError, Streaming,
-    SupervisionError, SupervisionEvent, SupervisorRef, SupervisorSpec, TreeNode,
-};
+use mesh_actor::{ActorRef, AskError, Open, Recipient, ReplyStream, Streaming};
 use mesh_proto::{ActorPath, Failure, InvalidPath};
 use serde::{Serialize, de::DeserializeOwned};
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
-use tokio::sync::broadcast;
+
+mod local;
 
 /// A handle on the mesh. Cheap to clone.
 #[derive(Clone)]
@@ -262,55 +260,6 @@ impl Mesh {
     /// [`Failure`] when that is no ticket.
     pub fn attach_json(&self, ticket: &str, after: u64, timeout: Duration) -> Result<JsonStream, Failure> {
         dynamic::attach(self, ticket, after, timeout)
-    }
-
-    /// Spawns an actor on this node, supervised: `make` makes it, and makes it anew at every restart.
-    pub fn spawn<A: Actor>(
-        &self,
-        spec: ActorSpec,
-        make: impl Fn() -> A + Send + Sync + 'static,
-    ) -> ActorRef<A> {
-        self.shared.system.spawn(spec, make)
-    }
-
-    /// Spawns an actor whose making may wait or fail.
-    pub fn spawn_with<A, F>(
-        &self,
-        spec: ActorSpec,
-        open: impl Fn() -> F + Send + Sync + 'static,
-    ) -> ActorRef<A>
-    where
-        A: Actor,
-        F: Future<Output = Result<A, StartError>> + Send + 'static,
-    {
-        self.shared.system.spawn_with(spec, open)
-    }
-
-    /// Starts a supervisor on this node, with all its children in their order; returns before they have started. Publish
-    /// those that others are to reach.
-    ///
-    /// # Errors
-    /// [`SupervisionError`]; nothing was started then.
-    pub fn supervise(&self, spec: SupervisorSpec) -> Result<SupervisorRef, SupervisionError> {
-        self.shared.system.supervise(spec)
-    }
-
-    /// The messages of this process that were accepted and that nobody will handle.
-    #[must_use]
-    pub fn dead_letters(&self) -> &Arc<DeadLetters> {
-        self.shared.system.dead_letters()
-    }
-
-    /// Hears of what happens in this process's supervision from now on; one that is 1,024 events behind misses the oldest.
-    #[must_use]
-    pub fn supervision_events(&self) -> broadcast::Receiver<SupervisionEvent> {
-        self.shared.system.events()
-    }
-
-    /// Every actor and supervisor of this process, each under its supervisor.
-    #[must_use]
-    pub fn tree(&self) -> Vec<TreeNode> {
-        self.shared.system.tree()
     }
 
     /// Makes an actor of this node reachable as `node/name` from everywhere, and as `name` unless an older actor

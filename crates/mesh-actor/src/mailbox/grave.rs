@@ -64,12 +64,12 @@ impl<A: Actor> Inner<A> {
     }
 
     /// The message in hand has crashed its actor: it is the next one again, or dead.
-    pub(crate) fn has_crashed(self: &Arc<Self>, in_hand: InHand<A>, may_try_again: bool, reason: &str) {
-        let InHand { kind, bytes, tried, copy } = in_hand;
-        // Nothing was in hand: the actor crashed by itself.
-        if kind.is_empty() {
-            return;
-        }
+    pub(crate) fn has_crashed(self: &Arc<Self>, in_hand: InHand<A>, reason: &str) {
+        let may_try_again = in_hand.may_try_again();
+        let InHand { kind, bytes, tried, copy, .. } = in_hand;
+        // Nobody said what was in hand.
+        let Some(kind) = kind.map(|kind| kind()) else { return };
+        let (bytes, copy) = (bytes as usize, copy.map(|copy| *copy));
         let reason = || DeadReason::Poison { reason: reason.to_owned(), times: u32::from(tried) + 1 };
         match copy {
             Some(letter) if may_try_again => {

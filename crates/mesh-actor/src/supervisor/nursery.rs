@@ -44,7 +44,8 @@ pub(crate) struct Nursery {
 
 #[derive(Default)]
 struct Children {
-    by_serial: BTreeMap<u64, Child>,
+    /// Boxed, since the nodes of the map are half empty.
+    by_serial: BTreeMap<u64, Box<Child>>,
     serial_of: HashMap<ActorId, u64>,
     branches: BTreeMap<u64, Branch>,
     leavers: Leavers,
@@ -78,7 +79,7 @@ impl Nursery {
         if children.is_closed {
             return Err(child.charge);
         }
-        children.by_serial.insert(serial, child);
+        children.by_serial.insert(serial, child.into());
         children.start(serial, supervision);
         Ok(())
     }
@@ -177,7 +178,7 @@ impl Nursery {
         if let Ended::Crashed(reason, remedy) = &mut ended
             && let Some(child) = children.by_serial.get(&serial)
         {
-            let (charge, strategy) = (Arc::clone(&child.charge), child.on_crash.clone());
+            let (charge, strategy) = (Arc::clone(&child.charge), child.on_crash());
             if let Some(strategy) = strategy {
                 // It is its user's, and may do as it likes; that incarnation's end was heard of by nobody else.
                 drop(children);
@@ -209,7 +210,7 @@ impl Nursery {
                 Err(reason) => {
                     self.tell_of_end(child, &reason);
                     let gone = children.remove(serial);
-                    gone.map(|child| Later::Bury(Box::new(child), reason)).into_iter().collect()
+                    gone.map(|child| Later::Bury(child, reason)).into_iter().collect()
                 }
             },
         };
@@ -249,14 +250,12 @@ impl Nursery {
         };
         let laters = match child.under() {
             Under::Supervisor(branch, place) => {
-                child.exit = Some(reason);
+                child.will_end(reason);
                 children.run(branch, Event::Gone(place), self, supervision)
             }
-            Under::Root => children
-                .remove(serial)
-                .map(|child| Later::Bury(Box::new(child), reason))
-                .into_iter()
-                .collect(),
+            Under::Root => {
+                children.remove(serial).map(|child| Later::Bury(child, reason)).into_iter().collect()
+            }
         };
         drop(children);
         act::finish(laters);
@@ -353,7 +352,7 @@ impl Children {
     }
 
     /// Takes a child out, to be dropped when the lock is free: it owns values of its user.
-    fn remove(&mut self, serial: u64) -> Option<Child> {
+    fn remove(&mut self, serial: u64) -> Option<Box<Child>> {
         let mut child = self.by_serial.remove(&serial)?;
         child.timer = None;
         self.leavers.tasks.extend(child.task.take());

@@ -210,7 +210,7 @@ where
                 parcel.skip(&frame, skipped);
                 continue;
             }
-            cx.holds(M::KIND, super::local::mailbox_weight(frame.weight()).bytes);
+            cx.holds(|| M::KIND, super::local::mailbox_weight(frame.weight()).bytes);
             let mut owed = (frame.correlation != 0).then(|| Owed::new(&parcel.frames, frame.correlation));
             let reply = {
                 let mut handling = pin!(actor.handle(message, cx));

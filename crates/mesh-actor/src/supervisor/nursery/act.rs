@@ -83,7 +83,8 @@ impl Children {
             Make::Actor(spec, hatch) => match hatch.hatch(&nursery.hatchery, supervision, spec) {
                 Ok(hatched) => {
                     let serial = hatched.charge.serial();
-                    self.by_serial.insert(serial, Child::of(hatched, branch, place, spec.on_crash.clone()));
+                    let child = Child::of(hatched, branch, place, spec.on_crash.clone());
+                    self.by_serial.insert(serial, child.into());
                     Instance::Actor(serial)
                 }
                 Err((charge, error)) => {
@@ -217,8 +218,8 @@ impl Children {
         match instance {
             Instance::Actor(actor) => {
                 if let Some(mut child) = self.remove(actor) {
-                    let reason = child.exit.take().unwrap_or(ExitReason::Stopped);
-                    run.laters.push(Later::Bury(Box::new(child), reason));
+                    let reason = child.take_exit().unwrap_or(ExitReason::Stopped);
+                    run.laters.push(Later::Bury(child, reason));
                 }
             }
             Instance::Supervisor(inner) => {

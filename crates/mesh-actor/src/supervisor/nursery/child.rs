@@ -24,20 +24,20 @@ pub(crate) struct Child {
     pub(super) is_live: bool,
     /// When the last incarnation was started.
     pub(super) since: Instant,
-    /// How it has ended, should it not be started again.
-    pub(super) exit: Option<ExitReason>,
-    pub(super) on_crash: Option<Arc<dyn RestartStrategy>>,
+    /// Boxed again, since most have none.
+    on_crash: Option<Box<Arc<dyn RestartStrategy>>>,
 }
 
 /// What decides on a child's restarts.
 enum Rule {
     /// The child is alone under the root.
-    Own {
-        restart: Restart,
-        pace: Pace,
-        restarts: Restarts,
+    Own { restart: Restart, pace: Pace, restarts: Restarts },
+    Supervisor {
+        branch: u64,
+        place: Place,
+        /// How it has ended, should it not be started again.
+        exit: Option<ExitReason>,
     },
-    Supervisor(u64, Place),
 }
 
 /// Whose child an actor is.
@@ -63,7 +63,7 @@ impl Child {
         place: Place,
         on_crash: Option<Arc<dyn RestartStrategy>>,
     ) -> Self {
-        Self::new(hatched, Rule::Supervisor(branch, place), on_crash)
+        Self::new(hatched, Rule::Supervisor { branch, place, exit: None }, on_crash)
     }
 
     fn new(hatched: Hatched, rule: Rule, on_crash: Option<Arc<dyn RestartStrategy>>) -> Self {
@@ -78,16 +78,33 @@ impl Child {
             timer: None,
             is_live: false,
             since,
-            exit: None,
-            on_crash,
+            on_crash: on_crash.map(Box::new),
         }
     }
 
     pub(super) fn under(&self) -> Under {
         match &self.rule {
             Rule::Own { .. } => Under::Root,
-            Rule::Supervisor(branch, place) => Under::Supervisor(*branch, *place),
+            Rule::Supervisor { branch, place, .. } => Under::Supervisor(*branch, *place),
         }
+    }
+
+    /// Notes how a child of a supervisor has ended, should it not be started again.
+    pub(super) fn will_end(&mut self, reason: ExitReason) {
+        if let Rule::Supervisor { exit, .. } = &mut self.rule {
+            *exit = Some(reason);
+        }
+    }
+
+    pub(super) fn take_exit(&mut self) -> Option<ExitReason> {
+        match &mut self.rule {
+            Rule::Supervisor { exit, .. } => exit.take(),
+            Rule::Own { .. } => None,
+        }
+    }
+
+    pub(super) fn on_crash(&self) -> Option<Arc<dyn RestartStrategy>> {
+        self.on_crash.as_deref().cloned()
     }
 
     pub(super) fn name(&self) -> String {
@@ -98,7 +115,7 @@ impl Child {
     pub(super) fn restart(&self) -> Restart {
         match &self.rule {
             Rule::Own { restart, .. } => *restart,
-            Rule::Supervisor(..) => Restart::Temporary,
+            Rule::Supervisor { .. } => Restart::Temporary,
         }
     }
 
@@ -131,7 +148,7 @@ impl Child {
     pub(super) fn report(&mut self, place: Place, ended: &Ended) -> Event {
         self.charge.enter(Stage::Restarting);
         if let Some(reason) = self.charge.ending() {
-            self.exit = Some(reason);
+            self.will_end(reason);
             return Event::Gone(place);
         }
         let restarts = self.charge.info().restarts;
@@ -143,7 +160,7 @@ impl Child {
                 (exit, ExitReason::Crashed { reason: reason.clone(), restarts })
             }
         };
-        self.exit = Some(reason);
+        self.will_end(reason);
         Event::Ended(place, exit)
     }
 }

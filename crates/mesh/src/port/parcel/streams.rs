@@ -42,7 +42,7 @@ where
         if let Err(skipped) = enter(cx, node.as_ref(), &frame, Some(cancel.clone())) {
             return parcel.skip(&frame, skipped);
         }
-        cx.holds(M::KIND, crate::port::local::mailbox_weight(frame.weight()).bytes);
+        cx.holds(|| M::KIND, crate::port::local::mailbox_weight(frame.weight()).bytes);
         let (items, made) = Items::channel(1);
         if let Some(kept) = parcel.keep(&frame, &cancel) {
             let owed = KeptOwed::begin(&parcel.frames, frame.correlation, &kept);
