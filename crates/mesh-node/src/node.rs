@@ -288,6 +288,7 @@ impl Node {
         };
         let builder = builder.deny(state.denied_at_start().clone());
         let builder = self.registrations.iter().fold(builder, |builder, register| register(builder));
+        let builder = if self.settings.lab_actors { lab::register(builder) } else { builder };
         builder.start(state.identity().clone(), runtimes.clone()).await
     }
 

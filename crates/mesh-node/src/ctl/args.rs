@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::placement::PlaceArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use mesh_net::Denied;
@@ -208,6 +209,24 @@ pub enum ActorCommand {
         #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
         timeout: Duration,
     },
+    /// Have an actor live on one node, and on another one when that dies
+    Place(PlaceArgs),
+    /// End a placed actor after the message that it handles
+    Unplace {
+        /// Its name
+        name: String,
+        /// How long it may take
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
+        timeout: Duration,
+    },
+    /// Spread the placed actors evenly over the nodes that can run them
+    Rebalance {
+        /// How long it may take to decide
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
+        timeout: Duration,
+    },
+    /// The placed actors, and where they are
+    Placements,
     /// Stop an actor after the message that it handles
     Stop {
         /// The actor, as NODE/NAME
@@ -334,7 +353,7 @@ fn topic(text: &str) -> Result<String, String> {
 }
 
 /// Without any time nothing could come back, however well the mesh is.
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     match crate::config::duration(text)? {
         Duration::ZERO => Err(format!("{text:?} leaves no time: give more than zero, such as \"5s\"")),
         timeout => Ok(timeout),

@@ -176,7 +176,8 @@ async fn a_link_stops_or_tells_when_the_other_ends_on_whichever_node() {
     let ended = tokio::time::timeout(secs(10), stops.stopped()).await.unwrap();
     assert_eq!(ended, ExitReason::Stopped);
     eventually("the news", async || told.lock().len() == 1).await;
-    assert_eq!((&*told.lock()[0].path, &told.lock()[0].reason), ("b/one", &DownReason::Stopped));
+    let down = told.lock()[0].clone();
+    assert_eq!((&*down.path, &down.reason), ("b/one", &DownReason::Stopped));
     assert_eq!(free.info().state, ActorState::Running, "it was untied");
     mesh.link(&hears, "b/two").await.unwrap();
     fleet.kill("b");
