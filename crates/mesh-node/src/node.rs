@@ -288,8 +288,9 @@ impl Node {
         };
         let builder = builder.deny(state.denied_at_start().clone());
         let builder = self.registrations.iter().fold(builder, |builder, register| register(builder));
-        let builder = if self.settings.lab_actors { lab::register(builder) } else { builder };
-        builder.start(state.identity().clone(), runtimes.clone()).await
+        lab::register(builder, self.settings.lab_actors)
+            .start(state.identity().clone(), runtimes.clone())
+            .await
     }
 
     /// Brings the node's actors up, and then says that it is there.

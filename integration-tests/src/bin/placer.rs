@@ -66,8 +66,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let names: Vec<String> = (0..count).map(|number| format!("placed-{number}")).collect();
     for some in names.chunks(32) {
         let mut places = JoinSet::new();
-        for name in some.iter().cloned() {
-            let mesh = mesh.clone();
+        for name in some {
+            let (mesh, name) = (mesh.clone(), name.clone());
             places.spawn(async move {
                 let placed = mesh.place(&name, "lab-placed").timeout(Duration::from_secs(60)).start().await;
                 placed.map(drop).map_err(|error| format!("{name}: {error}"))

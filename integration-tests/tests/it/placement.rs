@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use integration_tests::{Lab, Moment, Node, Process, eventually, moment};
+use integration_tests::{Lab, Moment, Node, Process, eventually, moment, setting};
 use serde_json::Value;
 
 /// All are back so soon after the death is known.
@@ -17,10 +17,6 @@ const NAMES: [&str; 5] = ["a", "b", "c", "d", "e"];
 /// What may be said of an actor that moves.
 const MOVING: [&str; 6] =
     ["NO_SUCH_ACTOR", "NOT_RUNNING", "UNREACHABLE", "STOPPED", "TIMEOUT", "NO_SUCH_NODE"];
-
-fn setting(name: &str, default: usize) -> usize {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
-}
 
 /// What the placer has told by now.
 fn lines(placer: &Process) -> Vec<Value> {
@@ -56,7 +52,7 @@ fn check(lines: &[Value]) {
 #[test]
 fn all_placed_actors_are_back_soon_after_a_killed_node_is_known_to_be_dead() {
     let kills = setting("MESH_PLACEMENT_KILLS", 2);
-    let count = setting("MESH_PLACEMENT_ACTORS", 300);
+    let count = usize::try_from(setting("MESH_PLACEMENT_ACTORS", 300)).expect("a count");
     let mut state = setting("MESH_SEED", 11);
     println!("seed {state}: MESH_SEED={state} MESH_PLACEMENT_KILLS={kills} runs it again");
     let lab = Lab::new();
@@ -74,7 +70,7 @@ fn all_placed_actors_are_back_soon_after_a_killed_node_is_known_to_be_dead() {
     println!("{count} actors were placed and answered within {:?}", moment() - began);
     for round in 0..kills {
         state = state.wrapping_mul(25_214_903_917).wrapping_add(11);
-        let victim = nodes.remove((state >> 16) % nodes.len());
+        let victim = nodes.remove(usize::try_from(state >> 16).expect("48 bits") % nodes.len());
         let (name, addr) = (victim.name().to_owned(), victim.addr().to_owned());
         let lost = lives(&lines(&placer)).values().filter(|(node, ..)| *node == name).count();
         let killed = moment();

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::placement::PlaceArgs;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use mesh_net::Denied;
 use mesh_proto::{ActorPath, Grant, Kind};
+
+use super::placement::PlaceArgs;
 
 /// Speaks to a mesh as one of its clients.
 #[derive(Debug, Parser)]
@@ -88,7 +89,7 @@ pub enum Command {
     Publish(PublishArgs),
     /// Print what is published on a topic, one message a line, until Ctrl-C
     Subscribe(SubscribeArgs),
-    /// Start and stop actors of registered kinds
+    /// Start, place and stop actors of registered kinds
     #[command(subcommand)]
     Actor(ActorCommand),
     /// Let a node leave: it takes no more work, its actors finish, and its process ends

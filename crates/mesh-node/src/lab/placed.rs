@@ -40,9 +40,9 @@ struct Placed {
     node: Arc<str>,
 }
 
-/// Lets the node run actors of the kind.
-pub(crate) fn register(builder: NodeBuilder) -> NodeBuilder {
-    builder.register::<Placed>(KIND)
+/// Lets the node run actors of the kind, if it is to have lab actors.
+pub(crate) fn register(builder: NodeBuilder, has_lab_actors: bool) -> NodeBuilder {
+    if has_lab_actors { builder.register::<Placed>(KIND) } else { builder }
 }
 
 impl Actor for Placed {}

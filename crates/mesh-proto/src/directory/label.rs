@@ -4,7 +4,7 @@ use super::Publication;
 use crate::check_name;
 use std::cmp::Reverse;
 
-/// Most capabilities of one actor: 16.
+/// Most capabilities of one actor: 16, the epoch of a placed one included.
 pub const CAPABILITIES_MAX: usize = 16;
 
 /// What stands before the epoch in the capability of a placed actor. Users' capabilities never begin so.

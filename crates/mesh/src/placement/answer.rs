@@ -155,7 +155,7 @@ pub(super) fn list(shared: &Arc<Shared>, _: ListPlacements) -> PlacementList {
 }
 
 pub(super) fn compare(shared: &Arc<Shared>, _: Compare) -> Compared {
-    let actors = shared.load().actors;
+    let actors = shared.system.len() as u64;
     let state = shared.placement.state.lock();
     Compared {
         digest: state.table.digest(),

@@ -24,6 +24,7 @@ pub(super) fn fits(wanted: &Wanted, view: &View) -> bool {
     view.is_heard
         && view.is_alive
         && !view.is_closed
+        && !view.is_deaf
         && view.kinds.contains(&wanted.kind)
         && Label::all(&wanted.labels, &view.labels)
 }

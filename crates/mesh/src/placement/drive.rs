@@ -71,7 +71,7 @@ fn as_leader(
     is_whole: bool,
     stood_still: bool,
 ) -> Vec<(String, u64)> {
-    let load = shared.load().actors;
+    let actors = shared.system.len() as u64;
     let mut state = shared.placement.state.lock();
     if stood_still {
         state.lead = None;
@@ -86,7 +86,7 @@ fn as_leader(
     if let Some(view) = lead.views.get_mut(&own.node()) {
         view.is_heard = true;
         view.kinds = shared.registry.names().into_iter().collect();
-        view.others = load.saturating_sub(hosted);
+        view.others = actors.saturating_sub(hosted);
         view.is_closed = is_closed;
         // What it tells others it knows itself.
         view.dirty.clear();

@@ -42,7 +42,8 @@ pub(super) enum Done {
 
 /// What a node said of itself, and which records it had, by their hashes, if they were others than here.
 pub(super) struct Heard {
-    compared: Compared,
+    /// None from a node of a version that knows nothing of placement.
+    compared: Option<Compared>,
     had: Option<BTreeMap<String, u64>>,
 }
 
@@ -71,6 +72,10 @@ pub(super) fn speak(shared: &Arc<Shared>, jobs: &mut JoinSet<Done>, now: Instant
         let node = *node;
         if node == shared.me.id || view.is_busy || view.not_before > now {
             continue;
+        }
+        if view.is_deaf {
+            view.dirty.clear();
+            view.release.clear();
         }
         let name = view.seat.name.clone();
         let mesh = Mesh::of_node(Arc::clone(shared));
@@ -134,18 +139,11 @@ async fn ask<M: WireMessage>(mesh: &Mesh, node: &str, message: M) -> Result<M::R
 async fn compare(shared: &Shared, mesh: &Mesh, node: &str, digest: u64) -> Result<Heard, AskError> {
     let compared = match ask(mesh, node, Compare { digest }).await {
         Ok(compared) => compared,
-        // A node of a version without placement runs none.
-        Err(AskError::UnknownKind { .. }) => {
-            let (kinds, ended) = (Vec::new(), Vec::new());
-            return Ok(Heard {
-                compared: Compared { digest, kinds, others: 0, is_closed: true, ended },
-                had: None,
-            });
-        }
+        Err(AskError::UnknownKind { .. }) => return Ok(Heard { compared: None, had: None }),
         Err(error) => return Err(error),
     };
     if compared.digest == digest {
-        return Ok(Heard { compared, had: None });
+        return Ok(Heard { compared: Some(compared), had: None });
     }
     let (mut had, mut after) = (BTreeMap::new(), None);
     loop {
@@ -154,7 +152,7 @@ async fn compare(shared: &Shared, mesh: &Mesh, node: &str, digest: u64) -> Resul
         after = page.records.last().map(|record| record.name.clone());
         shared.placement.learn(page.records);
         if !page.is_more || after.is_none() {
-            return Ok(Heard { compared, had: Some(had) });
+            return Ok(Heard { compared: Some(compared), had: Some(had) });
         }
     }
 }
@@ -232,6 +230,8 @@ fn heard(state: &mut State, node: NodeId, answer: Result<Heard, AskError>, now: 
     });
     let Some(view) = answered(state, node, Ok(()), now) else { return };
     view.is_heard = true;
+    view.is_deaf = compared.is_none();
+    let Some(compared) = compared else { return };
     view.kinds = compared.kinds.into_iter().collect();
     view.others = compared.others;
     view.is_closed = compared.is_closed;

@@ -67,6 +67,8 @@ pub(super) struct View {
     pub(super) kinds: BTreeSet<String>,
     pub(super) others: u64,
     pub(super) is_closed: bool,
+    /// It is of a version that knows nothing of placement.
+    pub(super) is_deaf: bool,
     /// Names whose record it has to be told.
     pub(super) dirty: BTreeSet<String>,
     pub(super) release: Vec<Life>,
@@ -86,6 +88,7 @@ impl View {
             kinds: BTreeSet::new(),
             others: 0,
             is_closed: false,
+            is_deaf: false,
             dirty: BTreeSet::new(),
             release: Vec::new(),
         }
