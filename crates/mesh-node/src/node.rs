@@ -286,11 +286,9 @@ impl Node {
             Some(issuer) => builder.issuer(issuer),
             None => builder,
         };
-        let builder = builder.deny(state.denied_at_start().clone());
+        let builder = lab::register(builder.deny(state.denied_at_start().clone()), self.settings.lab_actors);
         let builder = self.registrations.iter().fold(builder, |builder, register| register(builder));
-        lab::register(builder, self.settings.lab_actors)
-            .start(state.identity().clone(), runtimes.clone())
-            .await
+        builder.start(state.identity().clone(), runtimes.clone()).await
     }
 
     /// Brings the node's actors up, and then says that it is there.
