@@ -1,5 +1,7 @@
 //! Actors for tests and trials: one that answers, one that is slow, one that crashes, one that remembers, one that
-//! streams.
+//! streams; and one that asks people first, where the node has approvals.
+
+mod guarded;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +10,12 @@ use mesh::{
     Actor, ActorSpec, Context, Handler, Items, Kinds, Mesh, Message, PublishError, StreamHandler, Streaming,
     WireActor, WireMessage,
 };
+use mesh_agents::approvals::Gate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+pub use guarded::{Done, Guard, Guarded, ListDone};
+use guarded::{GUARDED, GuardedActor};
 
 /// A text to be sent back: `lab.echo.v1`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -261,8 +267,12 @@ impl WireActor for CountActor {
     }
 }
 
-/// Spawns the five and publishes them under the name of their node.
-pub(crate) fn publish(mesh: &Mesh) -> Result<(), PublishError> {
+/// Spawns them and publishes them under the name of their node.
+pub(crate) fn publish(mesh: &Mesh, gate: Option<&Gate>) -> Result<(), PublishError> {
+    if let Some(gate) = gate {
+        let (gate, spec) = (gate.clone(), ActorSpec::new(GUARDED));
+        spawn(mesh, GUARDED, spec, move || GuardedActor::new(gate.clone()))?;
+    }
     let node: Arc<str> = mesh.node_name();
     let name = Arc::clone(&node);
     let echo = ActorSpec::new("echo").capability("lab:echo");

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use mesh_agents::approvals::{AnswerApproval, Decision, Level, NotDone, Policies, Policy, Request, Word};
+use mesh_agents::approvals::{
+    AnswerApproval, ApprovalNews, Decision, Level, NotDone, Policies, Policy, Request, TOPIC, Word,
+};
 use serde_json::json;
 
 use crate::desk::{Desk, Effect, answer, cleanup, within};
@@ -196,6 +198,25 @@ async fn notify_and_none_are_on_record_too() {
         assert_eq!(ann.show(&row.id).await.unwrap().events[1].by, "policy");
     }
     assert_eq!(effect.count(), 2);
+}
+
+#[tokio::test]
+async fn who_follows_the_topic_is_told_of_what_is_asked_and_what_became_of_it() {
+    let rule = Policy::new(vec!["send*".parse().unwrap()], Level::Notify);
+    let desk = Desk::with(Policies { rules: vec![rule], ..Policies::shipped() }).await;
+    let (ann, effect) = (desk.person("ann").await, Effect::default());
+    let mut news = desk.node.mesh().follow(TOPIC, None).await.unwrap();
+    effect.through(&desk.gate, Request::new("ops", "send_mail", json!({"to": "bob"}))).await.unwrap();
+    let running = effect.begin(&desk.gate, cleanup());
+    let [row] = &ann.sees(1).await[..] else { panic!("one waits") };
+    ann.answer(row, Word::Reject).await.unwrap();
+    assert!(within(running).await.unwrap().is_err());
+    for told in [("send_mail", "approved"), ("delete_files", "pending"), ("delete_files", "rejected")] {
+        let body = within(news.next()).await.unwrap().unwrap().body;
+        assert!(!body.contains("bob") && !body.contains("logs"), "arguments are not for everybody: {body}");
+        let seen: ApprovalNews = serde_json::from_str(&body).unwrap();
+        assert_eq!((seen.action.as_str(), seen.state.as_str()), told);
+    }
 }
 
 #[tokio::test]
