@@ -6,17 +6,20 @@
 //!  swarm       pure: tasks that depend on one another, and which worker has which
 //!  Agent       the actor that does the work: a model with a role
 //!  Models      what the agents of a node think with
+//!  approvals   what people decide before an agent goes on: policies, NODE/approvals, reviews
 //! ```
 //!
 //! - [`workflow`]: a workflow file is read, checked and resolved into a plan, and a run walks that plan.
 //! - [`workflows`]: runs as actors, which spread their agents over the mesh.
 //! - [`swarm`]: who does what next, by priorities, dependencies, capabilities and leases.
 //! - [`Agent`]: a model with instructions, as an actor that any node can spawn.
+//! - [`approvals`]: what an agent asks of people, and how they answer.
 //!
 //! All of it is made with the public API of the mesh. This crate does not open files or sockets, does not read the
 //! environment, and knows models by [`mesh_models::Provider`] alone.
 
 mod agent;
+pub mod approvals;
 mod idle;
 mod models;
 mod pieces;

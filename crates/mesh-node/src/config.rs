@@ -7,6 +7,7 @@
 //! Every problem of all layers is told at once, each with the place that it was written at.
 
 mod agent;
+mod approvals;
 mod key;
 mod layer;
 mod problem;
@@ -24,6 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::agent::AgentSettings;
+pub use self::approvals::{ApprovalSettings, PolicySettings};
 pub(crate) use self::key::{nearest, variables};
 pub(crate) use self::layer::{Given, Layer};
 pub use self::problem::{Problem, Problems};
@@ -102,6 +104,8 @@ pub struct NodeSettings {
     pub labels: BTreeMap<String, String>,
     /// The limits and clocks of connections to other nodes.
     pub transport: TransportSettings,
+    /// Which actions of agents people have to approve first, by `meshctl approvals`.
+    pub approvals: ApprovalSettings,
     /// Actors that are spawned when the node starts, each of a kind that its binary registers.
     pub agents: Vec<AgentSettings>,
 }
@@ -127,6 +131,7 @@ impl Default for NodeSettings {
             down_after: None,
             labels: BTreeMap::new(),
             transport: TransportSettings::default(),
+            approvals: ApprovalSettings::default(),
             agents: Vec::new(),
         }
     }
@@ -200,6 +205,7 @@ impl NodeSettings {
             problems.push(Problem::new("down_after", message));
         }
         problems.extend(self.transport.validate());
+        problems.extend(approvals::problems(&self.approvals));
         problems.extend(agent::problems(&self.agents));
         problems
     }

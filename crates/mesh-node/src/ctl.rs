@@ -3,6 +3,7 @@
 //! Results go to stdout, as tables for people or as JSON documents; errors go to stderr and become the exit code. What
 //! runs when Ctrl-C comes is cancelled at the actor too, since a reply that nobody waits for is not worked on.
 
+mod approvals;
 mod args;
 mod connection;
 mod drain;
@@ -147,6 +148,7 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
         }
         Command::Drain { node, timeout } => drain::drain(mesh, node, *timeout, output).await,
         Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(mesh, args, output).await,
+        Command::Approvals { command } => approvals::approvals(mesh, command.as_ref(), output).await,
         Command::Completions { .. }
         | Command::Workflow(_)
         | Command::Token(_)

@@ -61,6 +61,16 @@ pub enum NodeError {
     /// operator's mistake.
     #[error(transparent)]
     Model(#[from] BadModel),
+    /// The node's store cannot be opened; the error says whether it is damaged, another program's, or in the way of a full
+    /// disk.
+    #[error("cannot open the store {}", path.display())]
+    Store {
+        /// Its file.
+        path: PathBuf,
+        /// What the store says.
+        #[source]
+        source: mesh_store::StoreError,
+    },
     /// The operating system gives no thread, no signals, or no stdout.
     #[error("cannot set the process up")]
     Process(#[from] io::Error),

@@ -82,6 +82,17 @@ fn every_problem_of_every_source_is_listed() {
         keep_alife = "1s"
         stream_window = "1KiB"
         send_window = "much"
+        [approvals]
+        patience = "0s"
+        [[approvals.policy]]
+        patterns = ["pay *"]
+        level = "review"
+        needed = 2
+        approvers = ["ann"]
+        [[approvals.policy]]
+        patterns = []
+        level = "confirm"
+        needed = 0
         [[agents]]
         kind = "echo"
         [[agents]]

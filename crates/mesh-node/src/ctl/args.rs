@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use mesh_net::Denied;
 use mesh_proto::{ActorPath, Grant, Kind};
 
+use super::approvals::ApprovalsCommand;
 use super::placement::PlaceArgs;
 
 /// Speaks to a mesh as one of its clients.
@@ -104,6 +105,12 @@ pub enum Command {
     /// Check and run workflow files
     #[command(subcommand)]
     Workflow(WorkflowCommand),
+    /// What agents ask of people before they go on, and the answers
+    Approvals {
+        /// What to do; left out, what waits is listed
+        #[command(subcommand)]
+        command: Option<ApprovalsCommand>,
+    },
     /// Make tokens that let machines and clients in, where the authority's key is
     #[command(subcommand)]
     Token(TokenCommand),
@@ -290,8 +297,8 @@ pub struct TokenArgs {
     /// The only name that it is good for [default: one that nobody has, of the joiner's choice]
     #[arg(long, value_name = "NAME", value_parser = certificate_name)]
     pub name: Option<String>,
-    /// What the client may do: tell, ask, stream, read, spawn, admin or all, on NODE/ACTOR with * for a part and ** for
-    /// the rest; may be repeated [default: read:**]
+    /// What the client may do: tell, ask, stream, read, spawn, admin, approve or all, on NODE/ACTOR with * for a part and
+    /// ** for the rest; may be repeated [default: read:**]
     #[arg(long, value_name = "VERB:PATTERN")]
     pub grant: Vec<Grant>,
 }

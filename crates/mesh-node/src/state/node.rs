@@ -77,6 +77,11 @@ impl NodeState {
         &self.denied_at_start
     }
 
+    /// The node's own folder.
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
     /// The certificate's file.
     pub(crate) fn certificate_path(&self) -> PathBuf {
         self.folder.join("cert.pem")
