@@ -5,17 +5,22 @@
 //!  workflows   the actors that run it: NODE/workflows, and one for each run
 //!  Agent       the actor that does the work: a model with a role
 //!  Models      what the agents of a node think with
+//!  lifecycle   pure: where an agent stands, and what may follow
+//!  durable     agents whose work outlives their process: NODE/runs, and one for each run
 //! ```
 //!
 //! - [`workflow`]: a workflow file is read, checked and resolved into a plan, and a run walks that plan.
 //! - [`workflows`]: runs as actors, which spread their agents over the mesh.
+//! - [`durable`]: agents whose steps are stored as they are done, and go on where they were left.
 //! - [`Agent`]: a model with instructions, as an actor that any node can spawn.
 //!
 //! All of it is made with the public API of the mesh. This crate does not open files or sockets, does not read the
 //! environment, and knows models by [`mesh_models::Provider`] alone.
 
 mod agent;
+pub mod durable;
 mod idle;
+pub mod lifecycle;
 mod models;
 mod pieces;
 pub mod workflow;
