@@ -270,6 +270,12 @@ impl Lifecycle {
         self.failures
     }
 
+    /// An idle agent with as many attempts.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self::new(self.attempts_max)
+    }
+
     /// The same place in the same plan, paused, with all its attempts.
     #[must_use]
     pub fn at_rest(&self) -> Self {

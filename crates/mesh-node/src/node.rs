@@ -12,6 +12,7 @@ use std::time::Duration;
 use clap::Parser;
 use mesh::{BindError, Mesh, NodeBuilder, NodeConfig, PublishError, Runtimes, Spawnable, StartNodeError};
 use mesh_net::{JoinToken, Lives};
+use mesh_store::Store;
 
 use crate::certify::Applicant;
 use crate::config::{self, NodeSettings, Problem, Problems};
@@ -24,8 +25,10 @@ use crate::threads::NetworkThread;
 use crate::token::{self, BadToken};
 use crate::{NodeArgs, environment, lab, logging, name};
 
+mod durable;
 mod pool;
 
+use durable::Durable;
 use pool::Pool;
 
 /// The port that is taken when none is given, if it is free; otherwise one of the next ones.
@@ -91,6 +94,7 @@ pub struct Node {
     /// Applied anew to each attempt to start.
     registrations: Vec<Registration>,
     openings: Vec<Opening>,
+    durable: Durable,
     kinds: BTreeSet<&'static str>,
     /// The file that the settings came from, for what is found wrong with them later.
     file: Option<String>,
@@ -134,7 +138,8 @@ impl Node {
     /// A node with these settings; nothing is read from elsewhere.
     pub fn new(settings: NodeSettings) -> Self {
         let (registrations, openings) = (Vec::new(), Vec::new());
-        Self { settings, token: Ok(None), registrations, openings, kinds: BTreeSet::new(), file: None }
+        let (durable, kinds) = (Durable::default(), BTreeSet::new());
+        Self { settings, token: Ok(None), registrations, openings, durable, kinds, file: None }
     }
 
     /// Lets actors of the type `A` be spawned on this node as `kind`: by the settings, by meshctl, by other nodes.
@@ -184,6 +189,8 @@ impl Node {
         if let Some(path) = &self.settings.ready_file {
             Ready::forget(path)?;
         }
+        let store = crate::store::open(self.settings.store.as_deref(), state.folder()).await?;
+        self = self.extension(Arc::new(store.clone()));
         let network = NetworkThread::spawn()?;
         let pool = Pool::of_this_runtime()?;
         let runtimes = Runtimes { network: network.handle().clone(), pool: pool.handle() };
@@ -195,7 +202,7 @@ impl Node {
                 return Ok(());
             }
         };
-        let result = match self.open(&node, &state).await {
+        let result = match self.open(&node, &state, &store).await {
             Ok(()) => {
                 self.invite(&state, node.local_addr())?;
                 let signal = tokio::select! {
@@ -212,6 +219,7 @@ impl Node {
             () = node.leave() => {}
             signal = signals.next() => end_at_once(signal),
         }
+        store.close().await;
         result
     }
 
@@ -292,8 +300,9 @@ impl Node {
     }
 
     /// Brings the node's actors up, and then says that it is there.
-    async fn open(&mut self, node: &mesh::Node, state: &NodeState) -> Result<(), NodeError> {
+    async fn open(&mut self, node: &mesh::Node, state: &NodeState, store: &Store) -> Result<(), NodeError> {
         let mesh = node.mesh();
+        self.durable.publish(mesh, store, &self.settings)?;
         if self.settings.lab_actors {
             lab::publish(mesh)?;
         }

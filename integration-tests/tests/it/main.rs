@@ -7,6 +7,7 @@ mod identity;
 mod mesh;
 mod refusals;
 mod rolling;
+mod runs;
 mod streams;
 mod tidy;
 mod topics;

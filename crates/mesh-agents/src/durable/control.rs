@@ -80,6 +80,25 @@ impl Control {
         let _ = wanted.wait_for(|wanted| *wanted >= least).await;
     }
 
+    /// Waits until at least this much is wanted of a run that waits for a person: there is no end of its step to wait for.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub(super) async fn until_left_waiting(&self, least: Wanted) {
+        let (mut wanted, mut seen) = (self.wanted.subscribe(), self.seen.subscribe());
+        loop {
+            let is_wanted = *wanted.borrow_and_update() >= least;
+            if is_wanted && seen.borrow_and_update().state == AgentState::WaitingHuman {
+                return;
+            }
+            // The senders are this value's own.
+            tokio::select! {
+                _ = wanted.changed() => {}
+                _ = seen.changed() => {}
+            }
+        }
+    }
+
     /// Tells where the run stands.
     pub(super) fn show(&self, state: AgentState, current_step: u64) {
         self.seen.send_if_modified(|seen| {
@@ -95,15 +114,5 @@ impl Control {
 
     pub(super) fn seen(&self) -> Seen {
         *self.seen.borrow()
-    }
-
-    /// Waits until nobody works on the run any more.
-    ///
-    /// # Cancel safety
-    /// Cancel safe.
-    pub(super) async fn ended(&self) {
-        let mut seen = self.seen.subscribe();
-        // The sender is this value's own.
-        let _ = seen.wait_for(|seen| seen.is_over).await;
     }
 }

@@ -59,6 +59,8 @@ pub struct RunDocument {
     pub interruptions: u32,
     /// Whether who worked on it last let go of it between two steps.
     pub is_handed_over: bool,
+    /// Whether the step that is next may have run, in part or as a whole.
+    pub may_have_run: bool,
     /// Why it failed, or why the last attempt did.
     pub fault: Option<RunFault>,
     /// When this was written, in milliseconds since 1970.
@@ -80,6 +82,7 @@ impl RunDocument {
             generation: 0,
             interruptions: 0,
             is_handed_over: true,
+            may_have_run: false,
             fault: None,
             at_ms: 0,
             context: ExecutionContext { task: task.to_owned(), ..ExecutionContext::default() },
@@ -95,12 +98,15 @@ impl RunDocument {
     /// The same run, to begin anew: its task, and nothing else.
     pub(super) fn afresh(&self) -> Self {
         let context = ExecutionContext { task: self.context.task.clone(), ..ExecutionContext::default() };
+        let is_over = self.state().is_end();
         Self {
+            lifecycle: if is_over { self.lifecycle.clone() } else { self.lifecycle.anew() },
             code: String::new(),
             plan_hash: String::new(),
             generation: self.generation + 1,
             interruptions: 0,
             is_handed_over: true,
+            may_have_run: false,
             fault: None,
             context,
             ..self.clone()

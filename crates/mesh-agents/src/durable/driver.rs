@@ -35,6 +35,8 @@ pub(super) enum Begin {
     TakeUp,
     /// Because somebody says so: after a pause, a failure, or whatever else.
     Resume,
+    /// To end it, without doing anything more.
+    Cancel,
 }
 
 /// What a driver is made of.
@@ -61,8 +63,8 @@ pub(super) struct Driver {
     backoff: Option<Backoff>,
     /// Checkpoints that the run has.
     checkpoints: u64,
-    /// Whether the step that is next may have run before this life.
-    may_have_run: bool,
+    /// Whether the step in hand was left, since it waits for a person and the run is to hold.
+    was_left: bool,
 }
 
 impl Driver {
@@ -74,16 +76,18 @@ impl Driver {
         let Parts { run, lease, store, loaded, kind, make, hooks, settings, control, mesh } = parts;
         let Loaded { document, checkpoints } = loaded;
         let agent = make();
-        let is_anew = begin == Begin::Start || document.state() == AgentState::Idle;
+        let is_idle = document.state() == AgentState::Idle && begin != Begin::Cancel;
+        let is_anew = begin == Begin::Start || is_idle;
         let document = if is_anew { document.afresh() } else { document };
-        if !document.code.is_empty() && document.code != agent.code() {
+        let is_other = !document.code.is_empty() && document.code != agent.code();
+        if is_other && begin != Begin::Cancel {
             return Err(RunError::CodeChanged { saved: document.code, now: agent.code() });
         }
         let place = Mutex::new(Place { lifecycle: document.lifecycle.clone(), waits: 0 });
         let clock = settings.clock.clone();
         let generation = document.generation;
-        let around = Around { run, agent: kind, lease, store, clock, control, mesh, hooks, generation, place };
-        let may_have_run = !document.is_handed_over;
+        let around =
+            Around { run, agent: kind, lease, store, clock, control, mesh, hooks, generation, place };
         let mut driver = Self {
             around: Arc::new(around),
             make,
@@ -92,7 +96,7 @@ impl Driver {
             settings,
             backoff: None,
             checkpoints,
-            may_have_run,
+            was_left: false,
         };
         driver.take_up(if is_anew { Begin::Start } else { begin }).await?;
         Ok(driver)
@@ -103,10 +107,12 @@ impl Driver {
         let is_in_doubt = state.is_live() && !self.document.is_handed_over;
         let event = match (begin, state) {
             (Begin::Start, _) => LifecycleEvent::Start,
+            (Begin::Cancel, _) => LifecycleEvent::Cancel,
             (_, AgentState::Failed) => LifecycleEvent::Retry,
             (_, state) if state.is_live() => LifecycleEvent::Continue,
             _ => LifecycleEvent::Resume,
         };
+        self.document.may_have_run |= is_in_doubt;
         self.document.is_handed_over = false;
         match (begin, is_in_doubt) {
             (Begin::TakeUp, true) => self.document.interruptions += 1,
@@ -165,8 +171,12 @@ impl Driver {
             }
             let step = self.document.context.current_step;
             match self.around.control.wanted() {
-                Wanted::Cancel => self.change(LifecycleEvent::Cancel, "run.cancelled", json!({"step": step})).await?,
-                Wanted::Pause => self.change(LifecycleEvent::Pause, "run.paused", json!({"step": step})).await?,
+                Wanted::Cancel => {
+                    self.change(LifecycleEvent::Cancel, "run.cancelled", json!({"step": step})).await?
+                }
+                Wanted::Pause => {
+                    self.change(LifecycleEvent::Pause, "run.paused", json!({"step": step})).await?
+                }
                 Wanted::HandOver => {
                     self.document.is_handed_over = true;
                     let lifecycle = self.document.lifecycle.clone();
@@ -214,7 +224,8 @@ impl Driver {
                 self.document.context.results.push(result);
                 self.document.context.current_step += 1;
                 let elapsed_ms = crate::millis(began.elapsed());
-                let said = json!({"step": at, "name": step.name, "attempt": attempt, "elapsed_ms": elapsed_ms});
+                let said =
+                    json!({"step": at, "name": step.name, "attempt": attempt, "elapsed_ms": elapsed_ms});
                 self.done(LifecycleEvent::StepDone, "step.done", said).await
             }
             Err(error) => self.failed(error).await,
@@ -223,7 +234,7 @@ impl Driver {
 
     /// Makes a success durable: the result, the step that is next and the state after it are one write.
     async fn done(&mut self, event: LifecycleEvent, kind: &str, said: Value) -> Result<(), RunError> {
-        self.may_have_run = false;
+        self.document.may_have_run = false;
         self.backoff = None;
         self.document.fault = None;
         self.document.interruptions = 0;
@@ -257,12 +268,13 @@ impl Driver {
 
     /// Makes a failed attempt durable, and waits before the next if there is one.
     async fn failed(&mut self, error: StepError) -> Result<(), RunError> {
-        if self.around.control.wanted() == Wanted::Cancel {
-            // It was cut off, or ended by itself because of that; the walk goes on to the cancelling.
-            self.settle();
+        self.settle();
+        self.document.may_have_run = true;
+        let was_left = std::mem::take(&mut self.was_left);
+        if was_left || self.around.control.wanted() == Wanted::Cancel {
+            // It was cut off, or ended by itself because of that; the walk goes on to what is wanted.
             return Ok(());
         }
-        self.settle();
         let fault = RunFault { code: error.code().to_owned(), message: error.message().to_owned() };
         let step = self.document.context.current_step;
         let (state, attempt) = (self.state(), self.document.lifecycle.failures() + 1);
@@ -276,7 +288,6 @@ impl Driver {
             entries.push(entry("run.failed", &json!({ "fault": self.document.fault })));
             self.tell_end(next.state()).await;
         }
-        self.may_have_run = true;
         self.save(next, entries).await?;
         if actions.iter().any(|action| matches!(action, LifecycleAction::BackOff { .. })) {
             self.back_off().await;
@@ -316,12 +327,12 @@ impl Driver {
         self.save(next, entries).await
     }
 
-    async fn tell(&self, old: AgentState, new: AgentState) -> Result<(), RunError> {
+    async fn tell(&mut self, old: AgentState, new: AgentState) -> Result<(), RunError> {
         self.around.hooks.call(&self.around.run, old, new).await
     }
 
     /// Tells of an end that no hook can prevent.
-    async fn tell_end(&self, new: AgentState) {
+    async fn tell_end(&mut self, new: AgentState) {
         if let Err(error) = self.tell(self.state(), new).await {
             tracing::warn!(run = %self.around.run, %error, "hook has failed at the end of a run");
         }

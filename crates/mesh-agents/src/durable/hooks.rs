@@ -29,15 +29,18 @@ impl<E: std::error::Error> From<E> for HookError {
     }
 }
 
-type Hook = Arc<dyn Fn(&RunId, AgentState, AgentState) -> BoxFuture<'static, Result<(), HookError>> + Send + Sync>;
+type Hook =
+    Arc<dyn Fn(&RunId, AgentState, AgentState) -> BoxFuture<'static, Result<(), HookError>> + Send + Sync>;
 
 /// Hooks, called one after the other. Cheap to clone.
 #[derive(Clone, Default)]
 pub(super) struct Hooks(Vec<Hook>);
 
 impl Hooks {
-    pub(super) fn add<F>(&mut self, hook: impl Fn(&RunId, AgentState, AgentState) -> F + Send + Sync + 'static)
-    where
+    pub(super) fn add<F>(
+        &mut self,
+        hook: impl Fn(&RunId, AgentState, AgentState) -> F + Send + Sync + 'static,
+    ) where
         F: Future<Output = Result<(), HookError>> + Send + 'static,
     {
         self.0.push(Arc::new(move |run, old, new| hook(run, old, new).boxed()));

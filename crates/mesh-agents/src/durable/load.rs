@@ -71,7 +71,7 @@ pub(super) async fn document_of(
     Ok(document)
 }
 
-async fn parent(store: &Store, of: &Checkpoint) -> Result<Option<Checkpoint>, RunError> {
+pub(super) async fn parent(store: &Store, of: &Checkpoint) -> Result<Option<Checkpoint>, RunError> {
     let Some(parent) = of.parent else { return Ok(None) };
     match store.checkpoint(parent).await {
         Ok(checkpoint) => Ok(Some(checkpoint)),

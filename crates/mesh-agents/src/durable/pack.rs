@@ -92,6 +92,11 @@ pub(super) async fn unpack(store: &Store, payload: &[u8]) -> Result<RunDocument,
     }
 }
 
+/// What a payload says without its blobs: everything but the task, the plan, the results and the metadata.
+pub(super) fn peek(payload: &[u8]) -> Option<RunDocument> {
+    serde_json::from_slice::<Packed>(payload).ok().map(|packed| packed.document)
+}
+
 /// Full chunks, and what is behind them.
 fn chunked(results: &[Value]) -> (Vec<&[Value]>, &[Value]) {
     let (mut full, mut begin, mut bytes) = (Vec::new(), 0, 0);

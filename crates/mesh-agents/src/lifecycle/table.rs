@@ -105,9 +105,8 @@ fn cancel(from: &Lifecycle) -> Next {
 }
 
 fn ask_human(from: &Lifecycle) -> Next {
-    matches!(from.state, Planning | Executing).then(|| {
-        (Lifecycle { state: WaitingHuman, back: Some(from.state), ..from.clone() }, vec![Save])
-    })
+    matches!(from.state, Planning | Executing)
+        .then(|| (Lifecycle { state: WaitingHuman, back: Some(from.state), ..from.clone() }, vec![Save]))
 }
 
 fn answered(from: &Lifecycle) -> Next {

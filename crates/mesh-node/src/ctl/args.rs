@@ -8,6 +8,9 @@ use clap_complete::Shell;
 use mesh_net::Denied;
 use mesh_proto::{ActorPath, Grant, Kind};
 
+use super::runs::RunsCommand;
+use super::store::StoreCommand;
+
 /// Speaks to a mesh as one of its clients.
 #[derive(Debug, Parser)]
 #[command(name = "meshctl", version, about = "Speaks to a mesh as one of its clients", long_about = None)]
@@ -102,6 +105,12 @@ pub enum Command {
     /// Check and run workflow files
     #[command(subcommand)]
     Workflow(WorkflowCommand),
+    /// Start, see and control runs of durable agents
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Back up and restore the store of runs, on the machine that has it
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Make tokens that let machines and clients in, where the authority's key is
     #[command(subcommand)]
     Token(TokenCommand),
@@ -334,7 +343,7 @@ fn topic(text: &str) -> Result<String, String> {
 }
 
 /// Without any time nothing could come back, however well the mesh is.
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     match crate::config::duration(text)? {
         Duration::ZERO => Err(format!("{text:?} leaves no time: give more than zero, such as \"5s\"")),
         timeout => Ok(timeout),

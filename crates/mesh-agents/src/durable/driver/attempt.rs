@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, FutureExt};
-use mesh::Cancel;
 use serde_json::Value;
 use tokio::time::timeout;
 
 use super::{Driver, Step};
+use crate::durable::control::{Control, Wanted};
 use crate::durable::{RunContext, StepError, StepResult};
 
 /// The largest result of a step, as JSON: 1 MiB. What is larger belongs into a blob of the store.
@@ -22,8 +22,8 @@ impl Driver {
     pub(super) async fn attempt_plan(&mut self) -> Result<Vec<Step>, StepError> {
         let mut cx = self.context(None);
         let task = self.document.context.task.clone();
-        let (cancel, grace) = (self.around.control.cancel().clone(), self.settings.cancel_grace);
-        let planned = guarded(self.agent.plan(&task, &mut cx), &cancel, grace).await;
+        let (control, grace) = (self.around.control.clone(), self.settings.cancel_grace);
+        let planned = guarded(self.agent.plan(&task, &mut cx), &control, grace).await;
         let plan = self.whole(planned)?;
         check("the plan", &plan, PLAN_BYTES_MAX)?;
         self.document.context.metadata = cx.metadata;
@@ -32,8 +32,8 @@ impl Driver {
 
     pub(super) async fn attempt_step(&mut self, step: &Step) -> StepResult {
         let mut cx = self.context(Some(self.document.context.current_step));
-        let (cancel, grace) = (self.around.control.cancel().clone(), self.settings.cancel_grace);
-        let done = guarded(self.agent.execute(step, &mut cx), &cancel, grace).await;
+        let (control, grace) = (self.around.control.clone(), self.settings.cancel_grace);
+        let done = guarded(self.agent.execute(step, &mut cx), &control, grace).await;
         let result: Value = self.whole(done)?;
         check("the result", &result, RESULT_BYTES_MAX)?;
         self.document.context.metadata = cx.metadata;
@@ -44,6 +44,10 @@ impl Driver {
     fn whole<T>(&mut self, ended: Result<T, Ended>) -> Result<T, StepError> {
         ended.map_err(|ended| match ended {
             Ended::Failed(error) => error,
+            Ended::Left => {
+                self.was_left = true;
+                StepError::new("LEFT", "the run is to hold while it waits for a person")
+            }
             Ended::Panicked(message) => {
                 self.agent = (self.make)();
                 StepError::new("STEP_PANICKED", message)
@@ -58,7 +62,7 @@ impl Driver {
             task: self.document.context.task.clone(),
             step,
             attempt,
-            may_have_run: self.may_have_run || attempt > 1,
+            may_have_run: self.document.may_have_run,
             calls: 0,
             results: self.document.context.results.clone(),
             metadata: self.document.context.metadata.clone(),
@@ -70,22 +74,25 @@ impl Driver {
 enum Ended {
     Failed(StepError),
     Panicked(String),
+    /// It waits for a person, and the run is to hold.
+    Left,
 }
 
 /// Lets the agent work, until it is done, or its time to end is over after the run was cancelled.
 async fn guarded<T>(
     work: BoxFuture<'_, Result<T, StepError>>,
-    cancel: &Cancel,
+    control: &Control,
     grace: Duration,
 ) -> Result<T, Ended> {
     let mut work = AssertUnwindSafe(work).catch_unwind();
     let ended = tokio::select! {
         biased;
         ended = &mut work => ended,
-        () = cancel.cancelled() => match timeout(grace, &mut work).await {
+        () = control.cancel().cancelled() => match timeout(grace, &mut work).await {
             Ok(ended) => ended,
             Err(_late) => return Err(Ended::Failed(StepError::cancelled())),
         },
+        () = control.until_left_waiting(Wanted::Pause) => return Err(Ended::Left),
     };
     match ended {
         Ok(result) => result.map_err(Ended::Failed),

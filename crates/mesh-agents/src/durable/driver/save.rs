@@ -49,7 +49,7 @@ impl Driver {
         Ok(())
     }
 
-    async fn write(&self, package: &Package, entries: &[NewEntry]) -> Result<Written, StoreError> {
+    async fn write(&mut self, package: &Package, entries: &[NewEntry]) -> Result<Written, StoreError> {
         let (store, now_ms) = (&self.around.store, self.document.at_ms);
         let mut checkpoint = NewCheckpoint::new(self.document.context.current_step, package.payload.clone());
         for (hash, bytes) in &package.blobs {
@@ -62,7 +62,7 @@ impl Driver {
     }
 
     /// Whether a write that failed is there in spite of it.
-    async fn is_there(&self, error: &StoreError, package: &Package) -> bool {
+    async fn is_there(&mut self, error: &StoreError, package: &Package) -> bool {
         if !error.may_have_been_written() {
             return false;
         }
