@@ -55,6 +55,8 @@ pub struct RunDocument {
     pub lifecycle: Lifecycle,
     /// Which time it is that the run was started, from 1; 0 before.
     pub generation: u32,
+    /// The epoch of the lease under which it was written: how often somebody took it up.
+    pub epoch: u64,
     /// How often it was taken up in the middle of one and the same step.
     pub interruptions: u32,
     /// Whether who worked on it last let go of it between two steps.
@@ -80,6 +82,7 @@ impl RunDocument {
             plan_hash: String::new(),
             lifecycle: Lifecycle::new(attempts_max),
             generation: 0,
+            epoch: 0,
             interruptions: 0,
             is_handed_over: true,
             may_have_run: false,

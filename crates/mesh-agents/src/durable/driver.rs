@@ -114,6 +114,7 @@ impl Driver {
         };
         self.document.may_have_run |= is_in_doubt;
         self.document.is_handed_over = false;
+        self.document.epoch = self.around.lease.epoch;
         match (begin, is_in_doubt) {
             (Begin::TakeUp, true) => self.document.interruptions += 1,
             _ => self.document.interruptions = 0,

@@ -26,9 +26,9 @@ impl Member {
         Self { node }
     }
 
-    pub(crate) async fn ask<M: WireMessage, T>(&self, message: M) -> Result<T, RunRefused>
+    pub(crate) async fn ask<M, T>(&self, message: M) -> Result<T, RunRefused>
     where
-        M: Message<Reply = Result<T, RunRefused>>,
+        M: WireMessage + Message<Reply = Result<T, RunRefused>>,
     {
         let path = format!("{}/{}", self.node.name(), RunsActor::NAME);
         self.node.mesh().recipient::<M>(&path).unwrap().ask(message).timeout(LIMIT).await.unwrap()

@@ -153,7 +153,7 @@ fn row(run: &Run, lease: Option<&Lease>, document: Option<&RunDocument>, now_ms:
         steps: lifecycle.and_then(|lifecycle| lifecycle.steps()),
         holder: lease.filter(|lease| lease.until_ms > now_ms).map(|lease| lease.holder.to_string()),
         is_here: false,
-        epoch: lease.map_or(0, |lease| lease.epoch),
+        epoch: lease.map(|lease| lease.epoch).or(document.map(|document| document.epoch)).unwrap_or_default(),
         fault: document
             .and_then(|document| document.fault.as_ref())
             .map(|fault| format!("{}: {}", fault.code, fault.message)),
