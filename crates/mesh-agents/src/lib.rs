@@ -7,11 +7,14 @@
 //!  Agent       the actor that does the work: a model with a role
 //!  Models      what the agents of a node think with
 //!  approvals   what people decide before an agent goes on: policies, NODE/approvals, reviews
+//!  lifecycle   pure: where an agent stands, and what may follow
+//!  durable     agents whose work outlives their process: NODE/runs, and one for each run
 //! ```
 //!
 //! - [`workflow`]: a workflow file is read, checked and resolved into a plan, and a run walks that plan.
 //! - [`workflows`]: runs as actors, which spread their agents over the mesh.
 //! - [`swarm`]: who does what next, by priorities, dependencies, capabilities and leases.
+//! - [`durable`]: agents whose steps are stored as they are done, and go on where they were left.
 //! - [`Agent`]: a model with instructions, as an actor that any node can spawn.
 //! - [`approvals`]: what an agent asks of people, and how they answer.
 //!
@@ -20,7 +23,9 @@
 
 mod agent;
 pub mod approvals;
+pub mod durable;
 mod idle;
+pub mod lifecycle;
 mod models;
 mod pieces;
 pub mod swarm;

@@ -54,6 +54,18 @@ pub enum NodeError {
         /// What the node says about it.
         reason: String,
     },
+    /// The store of the node's runs and approvals cannot be opened; `store` in the settings says where it is.
+    #[error("cannot open the store")]
+    Store(#[from] mesh_store::StoreError),
+    /// A kind of durable agent that the binary brings cannot be one; a defect of the binary.
+    #[error("cannot have the durable agent {kind:?}")]
+    Durable {
+        /// The kind.
+        kind: String,
+        /// What is wrong with it.
+        #[source]
+        source: mesh_agents::durable::RunError,
+    },
     /// An actor that the binary brings could not be published; a defect of the binary.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -61,16 +73,6 @@ pub enum NodeError {
     /// operator's mistake.
     #[error(transparent)]
     Model(#[from] BadModel),
-    /// The node's store cannot be opened; the error says whether it is damaged, another program's, or in the way of a full
-    /// disk.
-    #[error("cannot open the store {}", path.display())]
-    Store {
-        /// Its file.
-        path: PathBuf,
-        /// What the store says.
-        #[source]
-        source: mesh_store::StoreError,
-    },
     /// The operating system gives no thread, no signals, or no stdout.
     #[error("cannot set the process up")]
     Process(#[from] io::Error),

@@ -29,6 +29,7 @@ mod ready;
 mod signals;
 mod standard;
 mod state;
+mod store;
 mod threads;
 mod token;
 

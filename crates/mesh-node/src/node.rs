@@ -11,6 +11,7 @@ use std::time::Duration;
 use clap::Parser;
 use mesh::{BindError, Mesh, NodeBuilder, NodeConfig, PublishError, Runtimes, Spawnable, StartNodeError};
 use mesh_net::{JoinToken, Lives};
+use mesh_store::Store;
 
 use crate::approvals::Desk;
 use crate::certify::Applicant;
@@ -24,9 +25,11 @@ use crate::threads::NetworkThread;
 use crate::token::{self, BadToken};
 use crate::{NodeArgs, environment, lab, logging, name};
 
+mod durable;
 mod join_command;
 mod pool;
 
+use durable::Durable;
 use join_command::join_command;
 use pool::Pool;
 
@@ -94,6 +97,7 @@ pub struct Node {
     registrations: Vec<Registration>,
     openings: Vec<Opening>,
     desk: Option<Desk>,
+    durable: Durable,
     kinds: BTreeSet<&'static str>,
     /// The file that the settings came from, for what is found wrong with them later.
     file: Option<String>,
@@ -137,8 +141,8 @@ impl Node {
     /// A node with these settings; nothing is read from elsewhere.
     pub fn new(settings: NodeSettings) -> Self {
         let (registrations, openings) = (Vec::new(), Vec::new());
-        let (kinds, token) = (BTreeSet::new(), Ok(None));
-        Self { settings, token, registrations, openings, desk: None, kinds, file: None }
+        let (durable, kinds, token) = (Durable::default(), BTreeSet::new(), Ok(None));
+        Self { settings, token, registrations, openings, desk: None, durable, kinds, file: None }
     }
 
     /// Lets actors of the type `A` be spawned on this node as `kind`: by the settings, by meshctl, by other nodes.
@@ -192,6 +196,8 @@ impl Node {
         if let Some(path) = &self.settings.ready_file {
             Ready::forget(path)?;
         }
+        let store = crate::store::open(self.settings.store.as_deref(), state.folder()).await?;
+        self = self.extension(Arc::new(store.clone()));
         let network = NetworkThread::spawn()?;
         let pool = Pool::of_this_runtime()?;
         let runtimes = Runtimes { network: network.handle().clone(), pool: pool.handle() };
@@ -203,7 +209,7 @@ impl Node {
                 return Ok(());
             }
         };
-        let result = match self.open(&node, &state).await {
+        let result = match self.open(&node, &state, &store).await {
             Ok(()) => {
                 self.invite(&state, node.local_addr())?;
                 let signal = tokio::select! {
@@ -220,9 +226,7 @@ impl Node {
             () = node.leave() => {}
             signal = signals.next() => end_at_once(signal),
         }
-        if let Some(desk) = &self.desk {
-            desk.close().await;
-        }
+        store.close().await;
         result
     }
 
@@ -303,11 +307,12 @@ impl Node {
     }
 
     /// Brings the node's actors up, and then says that it is there.
-    async fn open(&mut self, node: &mesh::Node, state: &NodeState) -> Result<(), NodeError> {
+    async fn open(&mut self, node: &mesh::Node, state: &NodeState, store: &Store) -> Result<(), NodeError> {
         let mesh = node.mesh();
-        if let Some(desk) = &mut self.desk {
-            desk.open(mesh, state, &self.settings.approvals).await?;
+        if let Some(desk) = &self.desk {
+            desk.open(mesh, store, &self.settings.approvals)?;
         }
+        self.durable.publish(mesh, store, &self.settings)?;
         if self.settings.lab_actors {
             lab::publish(mesh, self.desk.as_ref().map(Desk::gate))?;
         }

@@ -9,6 +9,7 @@ mod mesh;
 mod placement;
 mod refusals;
 mod rolling;
+mod runs;
 mod streams;
 mod tidy;
 mod topics;

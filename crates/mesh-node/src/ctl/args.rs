@@ -10,6 +10,8 @@ use mesh_proto::{ActorPath, Grant, Kind};
 
 use super::approvals::ApprovalsCommand;
 use super::placement::PlaceArgs;
+use super::runs::RunsCommand;
+use super::store::StoreCommand;
 
 /// Speaks to a mesh as one of its clients.
 #[derive(Debug, Parser)]
@@ -111,6 +113,12 @@ pub enum Command {
         #[command(subcommand)]
         command: Option<ApprovalsCommand>,
     },
+    /// Start, see and control runs of durable agents
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Back up and restore the store of runs, on the machine that has it
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Make tokens that let machines and clients in, where the authority's key is
     #[command(subcommand)]
     Token(TokenCommand),
