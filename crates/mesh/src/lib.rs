@@ -15,6 +15,7 @@
 //!
 //! This crate reads no files, no environment and no arguments, and knows nothing of models or agents.
 
+mod breakers;
 mod channel;
 mod client;
 mod config;
@@ -47,6 +48,7 @@ mod trust;
 mod uplink;
 mod wire;
 
+pub use breakers::{Breakers, Guard};
 pub use client::{Client, ClientConfig, ClientError};
 pub use config::{LABELS_BYTES_MAX, LABELS_MAX, NodeConfig};
 pub use dedup::MessageId;
@@ -57,10 +59,11 @@ pub use monitor::{Down, DownReason, Monitor};
 pub use names::NameConflicts;
 pub use node::{Node, NodeBuilder, StartNodeError};
 pub use node_actor::{
-    ActorRow, Actors, DescribeActors, Description, Descriptions, Drain, Draining, KindTable, ListActors,
-    ListKinds, ListMembers, ListNames, ListPublished, ListSubscribers, ListTree, MailboxRow, MemberRow,
-    Members, Names, Published as PublishedNames, PublishedRow, Spawn, Spawned, Stop, SubscriberRow,
-    Subscribers, Tree, TreeRow,
+    ActorRow, Actors, BreakerRow, BreakerTable, DeadLetterRow, DeadLetterTable, DescribeActors, Description,
+    Descriptions, Drain, Draining, HeardRow, KindTable, ListActors, ListBreakers, ListDeadLetters, ListKinds,
+    ListMembers, ListNames, ListPublished, ListSubscribers, ListTree, MailboxRow, MemberRow, Members, Names,
+    Published as PublishedNames, PublishedRow, ReplayDeadLetter, Spawn, Spawned, Stop, SubscriberRow,
+    Subscribers, Tree, TreeRow, Turn, TurnBreaker,
 };
 pub use registry::{SpawnContext, Spawnable};
 pub use reliable::Reliable;
@@ -83,3 +86,4 @@ pub use mesh_net::{
 };
 pub use mesh_proto::membership::MembershipConfig;
 pub use mesh_proto::{ActorPath, Failure, Grant, GrantSet, InvalidGrant, InvalidPath, Json, Retry, Verb};
+pub use mesh_resilience::{Advice, BreakerConfig, State as BreakerState, Verdict};

@@ -169,6 +169,15 @@ impl Registry {
         self.shared.breakers.lock().remove(name)
     }
 
+    /// Forgets the breakers that know nothing: closed, held by no operator and by no part of the program, and without a
+    /// result in their window. Returns how many. For who makes breakers by names that others choose.
+    pub fn prune(&self) -> usize {
+        let mut breakers = self.shared.breakers.lock();
+        let before = breakers.len();
+        breakers.retain(|_, breaker| Arc::strong_count(&breaker.shared) > 1 || breaker.advice().is_some());
+        before - breakers.len()
+    }
+
     /// All breakers as they are right now, by name.
     #[must_use]
     pub fn list(&self) -> Vec<Snapshot> {
