@@ -59,6 +59,7 @@ mod dead_letters;
 mod events;
 mod letter;
 mod mailbox;
+mod watermark;
 
 mod cell;
 mod info;
@@ -97,3 +98,4 @@ pub use supervisor_spec::{ChildSpec, SupervisionError, SupervisorSpec};
 pub use system::{Runtimes, StillRunning, System};
 pub use tell::{Tell, TellFuture};
 pub use tree::{TreeKind, TreeNode};
+pub use watermark::Watermark;

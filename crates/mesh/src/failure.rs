@@ -15,7 +15,7 @@ pub(crate) fn failure_of(error: &AskError, here: &str) -> Failure {
     let retry = match error.retry() {
         RetryHint::Never => Retry::Never,
         RetryHint::After(pause) => Retry::AfterMs(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
-        _ => Retry::Backoff,
+        RetryHint::Backoff => Retry::Backoff,
     };
     Failure {
         code: error.code().to_owned(),

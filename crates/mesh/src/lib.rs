@@ -78,7 +78,7 @@ pub use mesh_actor::{
     Context, Crash, DeadLetter, DeadLetters, DeadReason, ExitReason, Handler, Items, MailboxConfig, Message,
     Open, Overflow, Recipient, Remedy, ReplayError, ReplyStream, Restart, RestartStrategy, RetryHint,
     Runtimes, Sender, Shutdown, StartError, Strategy, StreamHandler, Streaming, SupervisionError,
-    SupervisionEvent, SupervisorRef, SupervisorSpec, TreeKind, TreeNode,
+    SupervisionEvent, SupervisorRef, SupervisorSpec, TreeKind, TreeNode, Watermark,
 };
 pub use mesh_net::{
     Authority, BindError, ConnectError, Endpoint, Identity, IdentityError, IdentityPem, MemoryNetwork,

@@ -15,3 +15,4 @@ mod reservations;
 mod streaming;
 mod supervision;
 mod trees;
+mod watermarks;
