@@ -5,17 +5,20 @@
 //!  workflows   the actors that run it: NODE/workflows, and one for each run
 //!  Agent       the actor that does the work: a model with a role
 //!  Models      what the agents of a node think with
+//!  limits      one limit of a provider for the whole mesh
 //! ```
 //!
 //! - [`workflow`]: a workflow file is read, checked and resolved into a plan, and a run walks that plan.
 //! - [`workflows`]: runs as actors, which spread their agents over the mesh.
 //! - [`Agent`]: a model with instructions, as an actor that any node can spawn.
+//! - [`limits`]: shares of one limit, leased to nodes.
 //!
 //! All of it is made with the public API of the mesh. This crate does not open files or sockets, does not read the
 //! environment, and knows models by [`mesh_models::Provider`] alone.
 
 mod agent;
 mod idle;
+pub mod limits;
 mod models;
 mod pieces;
 pub mod workflow;
