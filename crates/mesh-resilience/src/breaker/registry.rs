@@ -169,12 +169,16 @@ impl Registry {
         self.shared.breakers.lock().remove(name)
     }
 
-    /// Forgets the breakers that know nothing: closed, held by no operator and by no part of the program, and without a
-    /// result in their window. Returns how many. For who makes breakers by names that others choose.
+    /// Forgets the breakers that know nothing that matters now: held by no operator and by no part of the program, and
+    /// closed without a result in their window, or open for as long as they stay so. Returns how many. For who makes
+    /// breakers by names that others choose.
     pub fn prune(&self) -> usize {
         let mut breakers = self.shared.breakers.lock();
         let before = breakers.len();
-        breakers.retain(|_, breaker| Arc::strong_count(&breaker.shared) > 1 || breaker.advice().is_some());
+        breakers.retain(|_, breaker| {
+            let is_in_use = Arc::strong_count(&breaker.shared) > 1;
+            is_in_use || matches!(breaker.advice(), Some(Advice::Prefer | Advice::Avoid))
+        });
         before - breakers.len()
     }
 

@@ -123,7 +123,7 @@ pub(crate) async fn tell_others(shared: Arc<Shared>) {
             },
             () = sleep_until(again) => {
                 again = Instant::now() + AGAIN;
-                note_all(&mut rows, breakers, |state| state != State::Closed);
+                note_all(&mut rows, breakers, is_worth_repeating);
                 forget_the_gone(&mesh, &mut known);
                 welcome_back(breakers, |node| membership.session_to(node).is_ok());
             }
@@ -147,12 +147,18 @@ fn note(rows: &mut BTreeMap<String, Said>, change: Transition) {
     rows.insert(said.name.clone(), said);
 }
 
-fn note_all(rows: &mut BTreeMap<String, Said>, breakers: &Breakers, is_meant: impl Fn(State) -> bool) {
+fn note_all(rows: &mut BTreeMap<String, Said>, breakers: &Breakers, is_meant: impl Fn(&Snapshot) -> bool) {
     for snapshot in breakers.list() {
-        if is_meant(snapshot.view.state) {
+        if is_meant(&snapshot) {
             rows.insert(snapshot.name.clone(), snapshot.into());
         }
     }
+}
+
+/// What is not closed; but not what stayed open for as long as it does, and was never called since: nobody here knows how its
+/// target is now.
+fn is_worth_repeating(Snapshot { view, .. }: &Snapshot) -> bool {
+    view.state != State::Closed && view.retry_after_ms != Some(0)
 }
 
 async fn tell(mesh: &Mesh, rows: Vec<Said>) {
@@ -245,7 +251,12 @@ mod tests {
         }
         breakers.named("beta/7").unwrap().trip();
         assert!(breakers.named("beta/one-more").is_some());
-        let names: Vec<_> = breakers.list().into_iter().map(|one| one.name).collect();
-        assert_eq!(names, ["beta/7", "beta/one-more"]);
+        let names = || -> Vec<_> { breakers.list().into_iter().map(|one| one.name).collect() };
+        assert_eq!(names(), ["beta/7", "beta/one-more"]);
+        // Nobody has asked for it since, and what it knows is old.
+        tokio::time::advance(Duration::from_secs(60)).await;
+        assert!(breakers.list().iter().all(|one| !is_worth_repeating(one)));
+        breakers.registry().prune();
+        assert!(names().is_empty());
     }
 }
