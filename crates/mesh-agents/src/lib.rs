@@ -3,6 +3,7 @@
 //! ```text
 //!  workflow    pure: a file becomes a plan, a run walks the plan
 //!  workflows   the actors that run it: NODE/workflows, and one for each run
+//!  swarm       pure: tasks that depend on one another, and which worker has which
 //!  Agent       the actor that does the work: a model with a role
 //!  Models      what the agents of a node think with
 //!  limits      one limit of a provider for the whole mesh
@@ -10,6 +11,7 @@
 //!
 //! - [`workflow`]: a workflow file is read, checked and resolved into a plan, and a run walks that plan.
 //! - [`workflows`]: runs as actors, which spread their agents over the mesh.
+//! - [`swarm`]: who does what next, by priorities, dependencies, capabilities and leases.
 //! - [`Agent`]: a model with instructions, as an actor that any node can spawn.
 //! - [`limits`]: shares of one limit, leased to nodes.
 //!
@@ -21,6 +23,7 @@ mod idle;
 pub mod limits;
 mod models;
 mod pieces;
+pub mod swarm;
 pub mod workflow;
 pub mod workflows;
 
