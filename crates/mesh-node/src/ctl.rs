@@ -5,8 +5,11 @@
 
 mod approvals;
 mod args;
+mod breakers;
 mod connection;
+mod dead_letters;
 mod drain;
+mod each_node;
 mod error;
 mod indent;
 mod lines;
@@ -123,6 +126,8 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
         Command::Names { capability, kind } => {
             listing::names(mesh, capability.as_deref(), kind.as_deref(), output).await
         }
+        Command::Breakers(args) => breakers::breakers(mesh, args, output).await,
+        Command::DeadLetters(command) => dead_letters::dead_letters(mesh, command, output).await,
         Command::Tree { on, watch } => tree::tree(mesh, on.as_deref(), *watch, output).await,
         Command::Ask(args) => message::ask(mesh, args, output).await,
         Command::Tell(args) => message::tell(mesh, args, output).await,

@@ -295,6 +295,7 @@ impl Node {
             drain_timeout: *drain_timeout,
             stream_parking: *stream_parking,
             membership: self.settings.membership(),
+            ..NodeConfig::default()
         };
         let builder = mesh::Node::builder(config);
         let builder = match guard::issuer(state, self.state_folder().ledger()) {

@@ -1,5 +1,7 @@
 //! The command line of meshctl.
 
+mod health;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use clap_complete::Shell;
 use mesh_net::Denied;
 use mesh_proto::{ActorPath, Grant, Kind};
 
+pub(super) use self::health::{BreakerArgs, BreakersArgs, BreakersCommand, DeadLettersCommand};
 use super::approvals::ApprovalsCommand;
 use super::placement::PlaceArgs;
 use super::runs::RunsCommand;
@@ -82,6 +85,11 @@ pub enum Command {
         #[arg(long)]
         watch: bool,
     },
+    /// Which actors and nodes are left alone since they are not well, as a node sees it, or all nodes
+    Breakers(BreakersArgs),
+    /// Messages that crashed their actor, or were left when it ended
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
     /// Send a message and print the reply
     Ask(MessageArgs),
     /// Send a message, or one for each line of stdin, without waiting for a reply

@@ -42,7 +42,8 @@ fn every_pattern_and_every_fix_is_where_the_map_says() {
 #[test]
 fn a_name_that_is_not_there_is_noticed() {
     let page = "| x | [`Gate`](../a.rs), [`Door`](../a.rs) | [`it_holds`](../b.rs) |";
-    let read = |goal: &str| if goal == "a.rs" { "pub struct Gate;" } else { "fn it_holds_not() {}" }.to_owned();
+    let read =
+        |goal: &str| if goal == "a.rs" { "pub struct Gate;" } else { "fn it_holds_not() {}" }.to_owned();
     let expected = ["docs/seed-map.md: no `Door` in a.rs", "docs/seed-map.md: no `it_holds` in b.rs"];
     assert_eq!(problems(page, read), expected);
 }
