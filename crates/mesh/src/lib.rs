@@ -71,11 +71,11 @@ pub use trust::RenewError;
 pub use wire::{KindError, Kinds, WireActor, WireMessage, raw_bytes};
 
 pub use mesh_actor::{
-    Actor, ActorInfo, ActorRef, ActorSpec, AskError, AutoShutdown, CONFIRM_TIMEOUT, Cancel, ChildSpec, Class,
-    Context, Crash, DeadLetter, DeadLetters, DeadReason, ExitReason, Handler, Items, MailboxConfig, Message,
-    Open, Overflow, Recipient, Remedy, ReplayError, ReplyStream, Restart, RestartStrategy, RetryHint,
-    Runtimes, Sender, Shutdown, StartError, Strategy, StreamHandler, Streaming, SupervisionError,
-    SupervisionEvent, SupervisorRef, SupervisorSpec, TreeKind, TreeNode,
+    Actor, ActorInfo, ActorRef, ActorSpec, Answer, AskError, AutoShutdown, CONFIRM_TIMEOUT, Cancel,
+    ChildSpec, Class, Context, Crash, DeadLetter, DeadLetters, DeadReason, ExitReason, Handler, Items, Later,
+    MailboxConfig, Message, Open, Overflow, Recipient, Remedy, ReplayError, ReplyStream, Restart,
+    RestartStrategy, RetryHint, Runtimes, Sender, Shutdown, StartError, Strategy, StreamHandler, Streaming,
+    SupervisionError, SupervisionEvent, SupervisorRef, SupervisorSpec, TreeKind, TreeNode,
 };
 pub use mesh_net::{
     Authority, BindError, ConnectError, Endpoint, Identity, IdentityError, IdentityPem, MemoryNetwork,

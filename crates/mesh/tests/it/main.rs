@@ -7,6 +7,7 @@ mod directory;
 mod grants;
 mod hand_made;
 mod handover;
+mod later;
 mod nodes;
 mod topics;
 mod trees;
