@@ -9,15 +9,17 @@
 //!
 //! - [`workflow`]: a workflow file is read, checked and resolved into a plan, and a run walks that plan.
 //! - [`workflows`]: runs as actors, which spread their agents over the mesh.
+//! - [`tools`]: what agents may do in the world, as actors with hooks and a ledger.
 //! - [`Agent`]: a model with instructions, as an actor that any node can spawn.
 //!
-//! All of it is made with the public API of the mesh. This crate does not open files or sockets, does not read the
-//! environment, and knows models by [`mesh_models::Provider`] alone.
+//! All of it is made with the public API of the mesh. This crate does not open files or sockets but in the built-in tools,
+//! does not read the environment, and knows models by [`mesh_models::Provider`] alone.
 
 mod agent;
 mod idle;
 mod models;
 mod pieces;
+pub mod tools;
 pub mod workflow;
 pub mod workflows;
 
