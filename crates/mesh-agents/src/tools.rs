@@ -18,6 +18,7 @@
 
 mod actor;
 mod approve;
+pub mod builtin;
 mod call;
 mod error;
 mod hook;

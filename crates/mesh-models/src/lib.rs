@@ -44,7 +44,7 @@ mod stream;
 pub use collected::Collected;
 pub use error::{ModelError, Retry, TimeoutPhase};
 pub use event::{FinishReason, ModelEvent, Usage};
-pub use http::HttpProvider;
+pub use http::{HttpProvider, client_tls};
 pub use provider::{BoxFuture, Provider};
 pub use request::{ChatRequest, JsonSchema, Message, Role};
 pub use rounded::Rounded;

@@ -11,6 +11,7 @@ mod key;
 mod layer;
 mod problem;
 mod read;
+mod tools;
 mod transport;
 mod units;
 
@@ -28,6 +29,7 @@ pub(crate) use self::key::{nearest, variables};
 pub(crate) use self::layer::{Given, Layer};
 pub use self::problem::{Problem, Problems};
 pub(crate) use self::read::read;
+pub use self::tools::ToolSettings;
 pub use self::transport::{Profile, TransportSettings};
 pub(crate) use self::units::duration::parse as duration;
 
@@ -102,6 +104,8 @@ pub struct NodeSettings {
     pub labels: BTreeMap<String, String>,
     /// The limits and clocks of connections to other nodes.
     pub transport: TransportSettings,
+    /// The built-in tools that this node offers.
+    pub tools: ToolSettings,
     /// Actors that are spawned when the node starts, each of a kind that its binary registers.
     pub agents: Vec<AgentSettings>,
 }
@@ -127,6 +131,7 @@ impl Default for NodeSettings {
             down_after: None,
             labels: BTreeMap::new(),
             transport: TransportSettings::default(),
+            tools: ToolSettings::default(),
             agents: Vec::new(),
         }
     }
@@ -200,6 +205,7 @@ impl NodeSettings {
             problems.push(Problem::new("down_after", message));
         }
         problems.extend(self.transport.validate());
+        problems.extend(self.tools.validate());
         problems.extend(agent::problems(&self.agents));
         problems
     }

@@ -14,6 +14,7 @@ mod message;
 mod output;
 mod stream;
 mod table;
+mod tools;
 mod topic;
 mod tree;
 mod trust;
@@ -137,6 +138,7 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
             if output.is_json { Ok(output.line(&reply)?) } else { Ok(()) }
         }
         Command::Drain { node, timeout } => drain::drain(mesh, node, *timeout, output).await,
+        Command::Tools(command) => tools::run(mesh, command, output).await,
         Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(mesh, args, output).await,
         Command::Completions { .. }
         | Command::Workflow(_)

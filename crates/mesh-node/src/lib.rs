@@ -30,6 +30,7 @@ mod standard;
 mod state;
 mod threads;
 mod token;
+mod tools;
 
 pub use args::NodeArgs;
 pub use error::NodeError;

@@ -22,7 +22,7 @@ use crate::signals::Signals;
 use crate::state::{NodeState, Signer, StateFolder, Wanted};
 use crate::threads::NetworkThread;
 use crate::token::{self, BadToken};
-use crate::{NodeArgs, environment, lab, logging, name};
+use crate::{NodeArgs, environment, lab, logging, name, tools};
 
 mod pool;
 
@@ -297,6 +297,7 @@ impl Node {
         if self.settings.lab_actors {
             lab::publish(mesh)?;
         }
+        tools::publish(&self.settings.tools, mesh).await?;
         for open in self.openings.drain(..) {
             open(mesh)?;
         }

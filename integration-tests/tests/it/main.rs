@@ -9,4 +9,5 @@ mod refusals;
 mod rolling;
 mod streams;
 mod tidy;
+mod tools;
 mod topics;

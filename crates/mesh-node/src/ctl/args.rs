@@ -102,6 +102,9 @@ pub enum Command {
     /// Check and run workflow files
     #[command(subcommand)]
     Workflow(WorkflowCommand),
+    /// See and call the tools that nodes offer
+    #[command(subcommand)]
+    Tools(super::tools::ToolsCommand),
     /// Make tokens that let machines and clients in, where the authority's key is
     #[command(subcommand)]
     Token(TokenCommand),
@@ -334,7 +337,7 @@ fn topic(text: &str) -> Result<String, String> {
 }
 
 /// Without any time nothing could come back, however well the mesh is.
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     match crate::config::duration(text)? {
         Duration::ZERO => Err(format!("{text:?} leaves no time: give more than zero, such as \"5s\"")),
         timeout => Ok(timeout),
