@@ -24,12 +24,19 @@ fn the_tools_of_a_node_are_listed_and_called_through_another() {
 
     let tools = eventually("three tools", SOON, || {
         let tools = ctl.try_json(&["tools", "list"])?;
-        if tools.as_array().is_some_and(|tools| tools.len() == 3) { Ok(tools) } else { Err(tools.to_string()) }
+        if tools.as_array().is_some_and(|tools| tools.len() == 3) {
+            Ok(tools)
+        } else {
+            Err(tools.to_string())
+        }
     });
     assert_eq!(tools[0]["name"], "list_files");
     assert_eq!((&tools[2]["node"], &tools[2]["path"]), (&json!("alpha"), &json!("alpha/tools/write_file")));
     assert_eq!(tools[1]["schema"]["properties"]["path"]["type"], "string");
-    assert_eq!((&tools[2]["policy"], &tools[2]["annotations"]["destructive"]), (&json!("idempotent"), &json!(true)));
+    assert_eq!(
+        (&tools[2]["policy"], &tools[2]["annotations"]["destructive"]),
+        (&json!("idempotent"), &json!(true))
+    );
 
     let args = r#"{"path": "a.txt", "content": "from beta"}"#;
     assert_eq!(ctl.json(&["tools", "call", "write_file", args]), json!({"bytes": 9}));

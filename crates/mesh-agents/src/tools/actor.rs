@@ -35,7 +35,7 @@ pub struct ToolActor {
     remembered: Arc<Mutex<Remembered>>,
 }
 
-type Answers = Answer<Result<ToolAnswer, ToolError>>;
+type Said = Result<ToolAnswer, ToolError>;
 
 impl ToolActor {
     /// The name under which a tool is published on its node.
@@ -75,44 +75,37 @@ impl ToolActor {
         }
     }
 
-    /// Begins a call, unless it is known or there is no room for it.
-    fn begin(
-        &mut self,
-        call: &CallTool,
-        answer: Answers,
-    ) -> Result<(), (Answers, Result<ToolAnswer, ToolError>)> {
+    /// Notes a call that is to be made; answers one that is known, or has no room.
+    fn admit(&mut self, call: &CallTool) -> Result<(CallId, Value), Said> {
         while self.calls.try_join_next().is_some() {}
         if self.calls.len() >= self.tool.spec().concurrency + WAITING_MAX {
             let message = format!("{} calls run or wait, as many as may", self.calls.len());
-            return Err((answer, Err(ToolError::refused("TOO_BUSY", message).retry(Retry::Backoff))));
+            return Err(Err(ToolError::refused("TOO_BUSY", message).retry(Retry::Backoff)));
         }
-        let (id, args) = match read(call) {
-            Ok(read) => read,
-            Err(error) => return Err((answer, Err(error))),
-        };
+        let (id, args) = read(call).map_err(Err)?;
         match self.remembered.lock().begin(id, action_hash(&call.tool, &args)) {
-            Seen::Never => {}
-            Seen::Answered(before) => return Err((answer, before)),
+            Seen::Never => Ok((id, args)),
+            Seen::Answered(before) => Err(before),
             Seen::Running => {
                 let error = ToolError::unsure("CALL_RUNNING", "this very call runs already");
-                return Err((answer, Err(error.retry(Retry::Backoff))));
+                Err(Err(error.retry(Retry::Backoff)))
             }
             Seen::Another => {
-                let message = "the id of the call is that of another action";
-                return Err((answer, Err(ToolError::refused("BAD_CALL", message))));
+                Err(Err(ToolError::refused("BAD_CALL", "the id of the call is that of another action")))
             }
         }
-        let tool = Arc::clone(&self.tool);
+    }
+
+    fn begin(&mut self, id: CallId, tool: String, args: Value, answer: Answer<Said>) {
         let noted = Noted { id, remembered: Arc::clone(&self.remembered) };
-        let made = Call::new(&call.tool, args).id(id).deadline(answer.deadline());
-        let made = made.cancel_on(answer.cancel().clone());
+        let call = Call::new(tool, args).id(id).deadline(answer.deadline());
+        let call = call.cancel_on(answer.cancel().clone());
+        let tool = Arc::clone(&self.tool);
         self.calls.spawn(async move {
-            let ended = tool.call(made).await;
-            let said = said(id, &ended);
+            let said = said(id, &tool.call(call).await);
             noted.remembered.lock().end(id, said.clone());
             answer.send(said);
         });
-        Ok(())
     }
 }
 
@@ -140,7 +133,7 @@ fn read(call: &CallTool) -> Result<(CallId, Value), ToolError> {
     Ok((id, args))
 }
 
-fn said(id: CallId, ended: &Ended) -> Result<ToolAnswer, ToolError> {
+fn said(id: CallId, ended: &Ended) -> Said {
     let ending = match &ended.ending {
         Ending::Skipped => "skipped",
         Ending::Fallback { .. } => "fallback",
@@ -173,8 +166,9 @@ impl WireActor for ToolActor {
 impl Handler<Later<CallTool>> for ToolActor {
     async fn handle(&mut self, later: Later<CallTool>, _: &mut Context<Self>) {
         let (call, answer) = later.take();
-        if let Err((answer, said)) = self.begin(&call, answer) {
-            answer.send(said);
+        match self.admit(&call) {
+            Ok((id, args)) => self.begin(id, call.tool, args, answer),
+            Err(said) => answer.send(said),
         }
     }
 }

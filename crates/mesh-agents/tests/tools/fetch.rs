@@ -56,7 +56,9 @@ impl Drop for Server {
 
 fn page(body: &str) -> String {
     let length = body.len();
-    format!("HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
 }
 
 fn redirect(to: &str) -> String {
@@ -98,10 +100,28 @@ async fn nothing_but_public_addresses_is_reached() {
     let server = Server::new(page("secret")).await;
     let port = server.port;
     for host in [
-        "127.0.0.1", "127.1", "0x7f.1", "0x7f000001", "2130706433", "017700000001", "0", "localhost", "localhost.",
-        "169.254.169.254", "10.0.0.1", "192.168.0.1", "100.100.100.200", "[::1]", "[::]", "[::ffff:127.0.0.1]",
-        "[::ffff:7f00:1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[fe80::1]", "[fd00:ec2::254]",
-        "\u{ff11}27.0.0.1", "127\u{3002}0\u{3002}0\u{3002}1",
+        "127.0.0.1",
+        "127.1",
+        "0x7f.1",
+        "0x7f000001",
+        "2130706433",
+        "017700000001",
+        "0",
+        "localhost",
+        "169.254.169.254",
+        "10.0.0.1",
+        "192.168.0.1",
+        "100.100.100.200",
+        "[::1]",
+        "[::]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "[fe80::1]",
+        "[fd00:ec2::254]",
+        "\u{ff11}27.0.0.1",
+        "127\u{3002}0\u{3002}0\u{3002}1",
     ] {
         let error = fetch(plain(), &format!("http://{host}:{port}/")).await.unwrap_err();
         assert_eq!((error.code.as_str(), error.may_have_run), ("FETCH_REFUSED", false), "{host}: {error:?}");
@@ -111,7 +131,14 @@ async fn nothing_but_public_addresses_is_reached() {
 
 #[tokio::test]
 async fn a_url_that_is_none_for_the_web_is_refused() {
-    for url in ["file:///etc/passwd", "ftp://example.org/", "gopher://x/", "http://", "x", "http://me:pw@example.org/"] {
+    for url in [
+        "file:///etc/passwd",
+        "ftp://example.org/",
+        "gopher://x/",
+        "http://",
+        "x",
+        "http://me:pw@example.org/",
+    ] {
         let error = fetch(plain(), url).await.unwrap_err();
         assert_eq!(error.code, "BAD_URL", "{url}");
         assert!(!error.message.contains("pw"), "{error}");
@@ -160,7 +187,8 @@ async fn a_connection_goes_to_the_address_that_was_checked() {
     let server = Server::new(page("hello")).await;
     // The name flips to an address where nobody listens: who asked again would not get there.
     let flips = resolver(&[&["127.0.0.1"], &["127.0.0.2"]]);
-    let tool = plain().allow([format!("flip.example:{}", server.port)]).resolver(Arc::<Script>::clone(&flips));
+    let tool =
+        plain().allow([format!("flip.example:{}", server.port)]).resolver(Arc::<Script>::clone(&flips));
     let answer = fetch(tool, &format!("http://flip.example:{}/", server.port)).await.unwrap();
     assert_eq!(answer["text"], "hello");
     assert_eq!(flips.asked.load(Ordering::SeqCst), 1, "it is resolved once");

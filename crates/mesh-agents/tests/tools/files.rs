@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use mesh_agents::tools::builtin::{Jail, ListFiles, ReadFile, WriteFile};
-use mesh_agents::tools::{Call, ToolError, ToolSet, HookedTool};
+use mesh_agents::tools::{Call, HookedTool, ToolError, ToolSet};
 use serde_json::{Value, json};
 
 struct Ground {
@@ -48,7 +48,8 @@ impl Ground {
 
     /// Everything outside is as it was.
     fn is_untouched(&self) {
-        let left: Vec<_> = fs::read_dir(&self.outside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        let left: Vec<_> =
+            fs::read_dir(&self.outside).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         assert_eq!(left, ["secret"]);
         assert_eq!(fs::read_to_string(self.outside.join("secret")).unwrap(), "secret");
     }
@@ -103,8 +104,21 @@ async fn no_path_leads_out_of_the_folder() {
     let absolute = ground.outside.join("secret").display().to_string();
     let long = format!("{}secret", "../".repeat(1400));
     for path in [
-        "../outside/secret", "../../x", "a/../../outside/secret", "/etc/passwd", &absolute, "link/secret", "link/new",
-        "file-link", "up/outside/secret", "inner-link", "notes.txt\0.png", &long, "\u{2025}/outside/secret", "", ".",
+        "../outside/secret",
+        "../../x",
+        "a/../../outside/secret",
+        "/etc/passwd",
+        &absolute,
+        "link/secret",
+        "link/new",
+        "file-link",
+        "up/outside/secret",
+        "inner-link",
+        "notes.txt\0.png",
+        &long,
+        "\u{2025}/outside/secret",
+        "",
+        ".",
         "a\\..\\..\\outside",
     ] {
         let error = ground.read(path).await.unwrap_err();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use mesh_agents::tools::{ApprovalOutcome, Call, Ending, HookFailure, RecordState, Verdict, action_hash};
 use serde_json::{Value, json};
 
-use crate::parts::{Judge, Journal, Puppet, Seer, play};
+use crate::parts::{Journal, Judge, Puppet, Seer, play};
 
 fn needs_approval(journal: &Journal) -> Arc<Seer> {
     Seer::new("asker", journal).before(|_| Ok(Verdict::RequireApproval { reason: "it destroys".to_owned() }))
@@ -15,7 +15,8 @@ fn needs_approval(journal: &Journal) -> Arc<Seer> {
 async fn hooks_run_in_order_and_see_what_those_before_them_made_of_it() {
     let puppet = Puppet::new();
     let journal = puppet.journal.clone();
-    let mutates = Seer::new("one", &journal).before(|_| Ok(Verdict::Mutate(json!({"act": "answer", "n": 7}))));
+    let mutates =
+        Seer::new("one", &journal).before(|_| Ok(Verdict::Mutate(json!({"act": "answer", "n": 7}))));
     let sees = Seer::new("two", &journal).before(|call| {
         assert_eq!(call.args["n"], 7);
         Ok(Verdict::Proceed)
@@ -25,7 +26,13 @@ async fn hooks_run_in_order_and_see_what_those_before_them_made_of_it() {
     assert_eq!((ended.result, ended.ending), (Ok(json!({"n": 7})), Ending::Ran));
     assert_eq!(
         journal.all(),
-        ["one before fail", "two before answer", "ran answer 7", "one after {\"n\":7}", "two after {\"n\":7}"]
+        [
+            "one before fail",
+            "two before answer",
+            "ran answer 7",
+            "one after {\"n\":7}",
+            "two after {\"n\":7}"
+        ]
     );
 }
 
@@ -33,12 +40,16 @@ async fn hooks_run_in_order_and_see_what_those_before_them_made_of_it() {
 async fn arguments_are_validated_before_the_hooks_and_again_after_a_mutation() {
     let puppet = Puppet::new();
     let journal = puppet.journal.clone();
-    let spoils = Seer::new("one", &journal).before(|_| Ok(Verdict::Mutate(json!({"act": "answer", "n": 10}))));
+    let spoils =
+        Seer::new("one", &journal).before(|_| Ok(Verdict::Mutate(json!({"act": "answer", "n": 10}))));
     let tool = puppet.hooked().hook(spoils);
 
     let ended = tool.call(Call::new("puppet", json!({"act": "answer", "n": "sk-secret"}))).await;
     let error = ended.result.unwrap_err();
-    assert_eq!((error.code.as_str(), error.may_have_run, ended.ending), ("BAD_ARGUMENTS", false, Ending::Refused));
+    assert_eq!(
+        (error.code.as_str(), error.may_have_run, ended.ending),
+        ("BAD_ARGUMENTS", false, Ending::Refused)
+    );
     assert!(error.message.contains("/n") && !error.message.contains("secret"), "{}", error.message);
     assert_eq!(journal.all(), ["one after BAD_ARGUMENTS"], "no hook before it, nor the tool");
 
@@ -46,7 +57,10 @@ async fn arguments_are_validated_before_the_hooks_and_again_after_a_mutation() {
     assert_eq!(error.code, "BAD_ARGUMENTS");
     assert!(error.message.contains("/n"), "{}", error.message);
     assert!(!journal.all().iter().any(|line| line.starts_with("ran")));
-    assert_eq!(tool.call(Call::new("puppet", json!({"act": "answer", "x": 1}))).await.result.unwrap_err().code, "BAD_ARGUMENTS");
+    assert_eq!(
+        tool.call(Call::new("puppet", json!({"act": "answer", "x": 1}))).await.result.unwrap_err().code,
+        "BAD_ARGUMENTS"
+    );
 }
 
 #[tokio::test]
@@ -61,7 +75,10 @@ async fn a_denied_call_does_not_run_and_a_skipped_one_is_answered() {
     });
     let tool = puppet.hooked().hook(decides);
     let denied = tool.call(play("fail")).await;
-    assert_eq!((denied.result.unwrap_err().code.as_str(), denied.ending), ("HOOK_CANCELLED", Ending::Refused));
+    assert_eq!(
+        (denied.result.unwrap_err().code.as_str(), denied.ending),
+        ("HOOK_CANCELLED", Ending::Refused)
+    );
     let skipped = tool.call(play("answer")).await;
     assert_eq!((skipped.result, skipped.ending), (Ok(Value::Null), Ending::Skipped));
     assert!(!journal.all().iter().any(|line| line.starts_with("ran")), "{:?}", journal.all());
@@ -90,7 +107,11 @@ async fn a_failing_hook_is_contained_and_typed() {
     let sees = Arc::new(Seer::new("two", &puppet.journal));
     let journal = puppet.journal.clone();
     let tool = puppet.hooked().hook(Arc::new(fails)).hook(sees);
-    assert_eq!(tool.call(play("answer")).await.result, Ok(json!({"n": 0})), "a hook behind it changes no answer");
+    assert_eq!(
+        tool.call(play("answer")).await.result,
+        Ok(json!({"n": 0})),
+        "a hook behind it changes no answer"
+    );
     assert!(journal.all().contains(&"two after {\"n\":0}".to_owned()), "nor keeps others from seeing it");
     assert_eq!((tool.stats().hook_failures, tool.records()[0].hook_failures), (1, 1));
 }
@@ -105,7 +126,10 @@ async fn a_fallback_counts_as_such_and_may_be_null() {
     let tool = tool.hook(Seer::new("three", &journal).on_error(|_| Ok(Some("late".into()))));
     let ended = tool.call(play("fail")).await;
     assert_eq!(ended.result, Ok(Value::Null));
-    assert!(matches!(&ended.ending, Ending::Fallback { error } if error.code == "EXECUTION_ERROR"), "{ended:?}");
+    assert!(
+        matches!(&ended.ending, Ending::Fallback { error } if error.code == "EXECUTION_ERROR"),
+        "{ended:?}"
+    );
     let stats = tool.stats();
     assert_eq!((stats.ok, stats.failed, stats.fallback, stats.success_rate()), (0, 0, 1, Some(0.0)));
     let record = &tool.records()[0];
@@ -175,9 +199,8 @@ async fn an_approval_with_edits_is_validated_and_looked_at_again_and_what_runs_i
     ] {
         let puppet = Puppet::new();
         let journal = puppet.journal.clone();
-        let judge = Judge(move |request: &mesh_agents::tools::ApprovalRequest| ApprovalOutcome::ApprovedWith {
-            hash: request.hash,
-            args: edit.to_owned(),
+        let judge = Judge(move |request: &mesh_agents::tools::ApprovalRequest| {
+            ApprovalOutcome::ApprovedWith { hash: request.hash, args: edit.to_owned() }
         });
         let guards = Seer::new("guard", &journal).before(|call| {
             let is_bad = call.args["act"] == "panic";
@@ -197,10 +220,7 @@ async fn a_hook_that_never_ends_is_late_and_keeps_nobody() {
             "stuck"
         }
 
-        fn before<'a>(
-            &'a self,
-            _: &'a Call,
-        ) -> futures::future::BoxFuture<'a, Result<Verdict, HookFailure>> {
+        fn before<'a>(&'a self, _: &'a Call) -> futures::future::BoxFuture<'a, Result<Verdict, HookFailure>> {
             Box::pin(std::future::pending())
         }
     }

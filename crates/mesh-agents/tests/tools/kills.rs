@@ -50,7 +50,8 @@ fn a_run_that_is_killed_at_every_point_doubles_no_effect_and_loses_none() {
 
 #[test]
 fn a_run_that_is_killed_at_any_moment_doubles_no_effect_and_loses_none() {
-    let kills = std::env::var("MESH_TOOL_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(RANDOM_KILLS);
+    let kills =
+        std::env::var("MESH_TOOL_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(RANDOM_KILLS);
     let seed = fastrand::u64(..);
     let mut rng = fastrand::Rng::with_seed(seed);
     let (mut killed, mut runs) = (0, 0);
@@ -58,8 +59,8 @@ fn a_run_that_is_killed_at_any_moment_doubles_no_effect_and_loses_none() {
         let world = World::new();
         runs += 1;
         loop {
-            // Most of its lines are the points that it passes.
-            let lines = rng.u32(1..40);
+            // A whole run says about 160 lines, one without anything left to do about 80.
+            let lines = rng.u32(1..240);
             let end = world.live("never", Some(lines));
             killed += u32::from(end == End::Killed);
             if end == End::Done {
@@ -129,7 +130,10 @@ impl World {
             let by_humans = self.human_repeats.borrow().get(&key).copied().unwrap_or_default();
             // A human may have said so to a process that was killed before it did.
             let made = calls.get(&key).copied().unwrap_or_default();
-            assert!(made <= 1 + by_humans, "{key} was repeated by itself: {made} calls, {by_humans} by humans");
+            assert!(
+                made <= 1 + by_humans,
+                "{key} was repeated by itself: {made} calls, {by_humans} by humans"
+            );
         }
     }
 }

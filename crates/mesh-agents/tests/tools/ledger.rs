@@ -109,7 +109,11 @@ async fn a_queryable_call_in_doubt_is_probed() {
     assert_eq!(ledgered.call(key("1"), pay()).await, Ok(json!("paid")));
     assert_eq!(ledgered.call(key("2"), pay()).await.unwrap_err().code, "NEEDS_HUMAN");
     assert_eq!(ledgered.call(key("3"), pay()).await, Ok(json!("again")));
-    assert_eq!(ledgered.call(key("1"), pay()).await, Ok(json!("paid")), "it is recorded, and not probed again");
+    assert_eq!(
+        ledgered.call(key("1"), pay()).await,
+        Ok(json!("paid")),
+        "it is recorded, and not probed again"
+    );
     assert_eq!(tools.calls.lock().len(), 4);
 }
 

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use mesh::{Authority, Cancel, Client, ClientConfig, GrantSet, MemoryNetwork, Node, NodeConfig, Runtimes};
-use mesh_agents::tools::{
-    Call, CallId, CallTool, ReportTool, ToolActor, ToolBox, ToolSpec,
-};
+use mesh_agents::tools::{Call, CallId, CallTool, ReportTool, ToolActor, ToolBox, ToolSpec};
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
@@ -100,8 +98,9 @@ async fn a_client_finds_and_calls_tools_too() {
     let peer_id = lab.authority.issue_client("someone", &GrantSet::all()).unwrap().peer_id().clone();
     let endpoint = lab.network.endpoint(peer_id.clone());
     let addrs = [lab.nodes[0].local_addr().to_string()];
-    let client =
-        Client::connect_on(endpoint, peer_id, &addrs, ClientConfig::default(), Runtimes::current()).await.unwrap();
+    let client = Client::connect_on(endpoint, peer_id, &addrs, ClientConfig::default(), Runtimes::current())
+        .await
+        .unwrap();
     let tools = ToolBox::new(client);
     assert_eq!(tools.list().await.unwrap().len(), 1);
     assert_eq!(tools.call(play("answer")).await, Ok(json!({"n": 0})));

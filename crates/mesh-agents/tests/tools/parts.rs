@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use mesh_agents::tools::{
-    Annotations, ApprovalOutcome, ApprovalRequest, Approver, Call, Ended, Hook, HookFailure, HookedTool, Tool,
-    ToolContext, ToolError, ToolSpec, Verdict,
+    Annotations, ApprovalOutcome, ApprovalRequest, Approver, Call, Ended, Hook, HookFailure, HookedTool,
+    Tool, ToolContext, ToolError, ToolSpec, Verdict,
 };
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -154,9 +154,9 @@ impl Hook for Seer {
     fn after<'a>(&'a self, _: &'a Call, ended: &'a Ended) -> BoxFuture<'a, Result<(), HookFailure>> {
         let said = ended.result.as_ref().map_or_else(|error| error.code.clone(), ToString::to_string);
         self.journal.note(format!("{} after {said}", self.name));
-        Box::pin(async move {
-            if self.after_fails { Err(HookFailure::new("as it was told")) } else { Ok(()) }
-        })
+        Box::pin(
+            async move { if self.after_fails { Err(HookFailure::new("as it was told")) } else { Ok(()) } },
+        )
     }
 
     fn on_error<'a>(

@@ -40,7 +40,8 @@ pub(super) async fn run(
     match command {
         ToolsCommand::List => list(mesh, output).await,
         ToolsCommand::Call { name, args, timeout } => {
-            let args: Value = serde_json::from_str(args).map_err(|error| CtlError::Usage(error.to_string()))?;
+            let args: Value =
+                serde_json::from_str(args).map_err(|error| CtlError::Usage(error.to_string()))?;
             let call = Call::new(name, args).deadline(Some(Instant::now() + *timeout));
             let answer = mesh.tools().call_tool(call).await.map_err(refused)?;
             print_reply(&answer.output, output)

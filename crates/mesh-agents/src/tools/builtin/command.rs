@@ -110,7 +110,8 @@ impl NoSandbox {
 
 /// From the strictest on; the first that works is taken.
 const NAMESPACES: [&[&str]; 3] = [
-    &["unshare", "--user", "--map-root-user", "--pid", "--fork", "--kill-child", "--net", "--ipc", "--"],
+    // Nobody is mapped: that takes a file of /proc, which is out of reach by then.
+    &["unshare", "--user", "--pid", "--fork", "--kill-child", "--net", "--ipc", "--"],
     &["unshare", "--pid", "--fork", "--kill-child", "--net", "--ipc", "--"],
     &[],
 ];
@@ -317,7 +318,10 @@ impl Tool for Commands {
             return Err(ToolError::refused("BAD_ARGUMENTS", "the program is none of those that may be run"));
         };
         if args.len() > ARGS_MAX || args.iter().any(|arg| arg.contains('\0')) {
-            return Err(ToolError::refused("BAD_ARGUMENTS", "an argument has a zero byte, or there are too many"));
+            return Err(ToolError::refused(
+                "BAD_ARGUMENTS",
+                "an argument has a zero byte, or there are too many",
+            ));
         }
         tokio::select! {
             output = self.run(path, &args, &stdin) => output,

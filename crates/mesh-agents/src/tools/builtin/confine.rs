@@ -18,7 +18,14 @@ use tokio::runtime::Handle;
 
 /// What programs need to start, and nothing with a secret in it.
 const READABLE: [&str; 9] = [
-    "/usr", "/bin", "/sbin", "/lib", "/lib64", "/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime",
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib64",
+    "/etc/ld.so.cache",
+    "/etc/alternatives",
+    "/etc/localtime",
     "/dev/urandom",
 ];
 

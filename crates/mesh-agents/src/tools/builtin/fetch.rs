@@ -134,11 +134,12 @@ impl Fetch {
         let addresses = match bare.parse::<IpAddr>() {
             Ok(address) => vec![SocketAddr::new(address, port)],
             Err(_) => self.resolver.resolve(host, port).await.map_err(|error| {
-                ToolError::failed(format!("{host} has no address: {error}")).retry(Retry::Backoff)
+                ToolError::refused("FETCH_ERROR", format!("{host} has no address: {error}"))
+                    .retry(Retry::Backoff)
             })?,
         };
         if addresses.is_empty() {
-            return Err(ToolError::failed(format!("{host} has no address")));
+            return Err(ToolError::refused("FETCH_ERROR", format!("{host} has no address")));
         }
         let is_allowed = self.hosts.contains(&format!("{host}:{port}"));
         if !is_allowed && addresses.iter().any(|address| !is_public(address.ip())) {
@@ -225,7 +226,8 @@ fn failed(url: &Url, error: &reqwest::Error) -> ToolError {
         cause = inner;
     }
     let host = url.host_str().unwrap_or("the URL");
-    ToolError { code: "FETCH_ERROR".to_owned(), ..ToolError::failed(format!("{host}: {cause}")) }.retry(Retry::Backoff)
+    ToolError { code: "FETCH_ERROR".to_owned(), ..ToolError::failed(format!("{host}: {cause}")) }
+        .retry(Retry::Backoff)
 }
 
 impl Tool for Fetch {
@@ -248,6 +250,9 @@ impl Tool for Fetch {
 
 impl fmt::Debug for Fetch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fetch").field("limits", &self.limits).field("hosts", &self.hosts).finish_non_exhaustive()
+        f.debug_struct("Fetch")
+            .field("limits", &self.limits)
+            .field("hosts", &self.hosts)
+            .finish_non_exhaustive()
     }
 }

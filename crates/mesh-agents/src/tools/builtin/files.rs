@@ -130,7 +130,9 @@ fn read(jail: &Jail, args: &ReadArgs) -> Result<Text, ToolError> {
     let text = match String::from_utf8(bytes) {
         Ok(text) => text,
         // A character that the cut has halved is read next time.
-        Err(error) if is_cut && error.utf8_error().error_len().is_none() && error.utf8_error().valid_up_to() > 0 => {
+        Err(error)
+            if is_cut && error.utf8_error().error_len().is_none() && error.utf8_error().valid_up_to() > 0 =>
+        {
             let valid = error.utf8_error().valid_up_to();
             let mut bytes = error.into_bytes();
             bytes.truncate(valid);
@@ -147,7 +149,8 @@ impl Tool for WriteFile {
 
     fn describe(&self) -> ToolSpec {
         let annotations = Annotations { destructive: true, idempotent: true, ..Annotations::default() };
-        ToolSpec::new("write_file", "Writes a UTF-8 text file, in place of what is there.").annotations(annotations)
+        ToolSpec::new("write_file", "Writes a UTF-8 text file, in place of what is there.")
+            .annotations(annotations)
     }
 
     async fn call(&self, args: WriteArgs, cx: ToolContext) -> Result<Wrote, ToolError> {
@@ -159,7 +162,8 @@ impl Tool for WriteFile {
         let jail = self.0.clone();
         // The same call again, after a crash, must not find its own leftover in the way.
         let temporary = format!(".{}.{:08x}.tmp", cx.call(), rand());
-        blocking(move || jail.write(&args.path, args.content.as_bytes(), &temporary, args.create_folders)).await?;
+        blocking(move || jail.write(&args.path, args.content.as_bytes(), &temporary, args.create_folders))
+            .await?;
         Ok(Wrote { bytes: bytes as u64 })
     }
 }
@@ -180,7 +184,8 @@ impl Tool for ListFiles {
     async fn call(&self, ListArgs { path }: ListArgs, _: ToolContext) -> Result<Listed, ToolError> {
         let jail = self.0.clone();
         let (found, is_cut) = blocking(move || jail.list(&path, LIST_MAX as usize)).await?;
-        let entry = |found: super::jail::Found| Entry { name: found.name, kind: found.kind, bytes: found.bytes };
+        let entry =
+            |found: super::jail::Found| Entry { name: found.name, kind: found.kind, bytes: found.bytes };
         Ok(Listed { entries: found.into_iter().map(entry).collect(), is_cut })
     }
 }

@@ -15,8 +15,7 @@ use rustix::io::Errno;
 use super::path::parts;
 use crate::tools::ToolError;
 
-const FOLDER: OFlags =
-    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 const FOLDER_MODE: Mode = Mode::from_raw_mode(0o755);
 const FILE_MODE: Mode = Mode::from_raw_mode(0o644);
@@ -50,7 +49,8 @@ impl Jail {
         let (folder, name) = self.parent(path, false)?;
         // A pipe without a writer, or a device, must not keep us.
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(&folder, name, flags, Mode::empty()).map_err(|error| told(path, error))?;
+        let file =
+            rustix::fs::openat(&folder, name, flags, Mode::empty()).map_err(|error| told(path, error))?;
         let stat = rustix::fs::fstat(&file).map_err(|error| told(path, error))?;
         if kind(stat.st_mode) == FileType::RegularFile {
             return Ok(File::from(file));
@@ -152,11 +152,14 @@ fn kind(mode: RawMode) -> FileType {
 
 fn told(path: &str, error: Errno) -> ToolError {
     match error {
-        Errno::LOOP => {
-            ToolError::refused("BAD_PATH", format!("{path}: a symbolic link is in the way, and none is followed"))
-        }
+        Errno::LOOP => ToolError::refused(
+            "BAD_PATH",
+            format!("{path}: a symbolic link is in the way, and none is followed"),
+        ),
         Errno::NOENT => ToolError::failed(format!("{path}: there is no such file")),
-        Errno::NOTDIR => ToolError::refused("BAD_PATH", format!("{path}: a part of it is no folder, or a link")),
+        Errno::NOTDIR => {
+            ToolError::refused("BAD_PATH", format!("{path}: a part of it is no folder, or a link"))
+        }
         error => ToolError::failed(format!("{path}: {}", io::Error::from(error))),
     }
 }

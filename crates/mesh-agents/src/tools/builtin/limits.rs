@@ -56,7 +56,9 @@ fn processes(command: Pid) -> Vec<Pid> {
     let mut found = Vec::new();
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     for entry in entries {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
+            continue;
+        };
         // One that has ended meanwhile has no file.
         let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
         let Some((parent, group)) = parent_and_group(&stat) else { continue };

@@ -8,8 +8,8 @@ const PART_BYTES_MAX: usize = 255;
 
 /// Characters that look like a dot or a slash and are none: who sees the path takes it for another.
 const LOOKALIKES: [char; 14] = [
-    '\u{2024}', '\u{2025}', '\u{2026}', '\u{fe52}', '\u{ff0e}', '\u{3002}', '\u{ff61}', '\u{2044}', '\u{2215}',
-    '\u{29f8}', '\u{ff0f}', '\u{ff3c}', '\u{fe68}', '\\',
+    '\u{2024}', '\u{2025}', '\u{2026}', '\u{fe52}', '\u{ff0e}', '\u{3002}', '\u{ff61}', '\u{2044}',
+    '\u{2215}', '\u{29f8}', '\u{ff0f}', '\u{ff3c}', '\u{fe68}', '\\',
 ];
 
 /// The parts of a path that leads down from a folder; none is the folder itself.
@@ -45,8 +45,23 @@ mod tests {
     fn a_path_that_could_lead_elsewhere_is_refused() {
         let long = "a/".repeat(2100);
         for bad in [
-            "", "/", "/etc/passwd", "..", "../../x", "a/../b", "a/..", "a\0b", "a\nb", &long, &"a".repeat(256),
-            "\u{2025}/x", "\u{2024}\u{2024}/x", "\u{ff0e}\u{ff0e}/x", "a\\..\\b", "a\u{2215}b", "a\u{ff0f}b",
+            "",
+            "/",
+            "/etc/passwd",
+            "..",
+            "../../x",
+            "a/../b",
+            "a/..",
+            "a\0b",
+            "a\nb",
+            &long,
+            &"a".repeat(256),
+            "\u{2025}/x",
+            "\u{2024}\u{2024}/x",
+            "\u{ff0e}\u{ff0e}/x",
+            "a\\..\\b",
+            "a\u{2215}b",
+            "a\u{ff0f}b",
         ] {
             let error = parts(bad).unwrap_err();
             assert_eq!((error.code.as_str(), error.may_have_run), ("BAD_PATH", false), "{bad:?}");
