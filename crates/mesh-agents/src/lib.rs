@@ -3,12 +3,14 @@
 //! ```text
 //!  workflow    pure: a file becomes a plan, a run walks the plan
 //!  workflows   the actors that run it: NODE/workflows, and one for each run
+//!  swarm       pure: tasks that depend on one another, and which worker has which
 //!  Agent       the actor that does the work: a model with a role
 //!  Models      what the agents of a node think with
 //! ```
 //!
 //! - [`workflow`]: a workflow file is read, checked and resolved into a plan, and a run walks that plan.
 //! - [`workflows`]: runs as actors, which spread their agents over the mesh.
+//! - [`swarm`]: who does what next, by priorities, dependencies, capabilities and leases.
 //! - [`tools`]: what agents may do in the world, as actors with hooks and a ledger.
 //! - [`Agent`]: a model with instructions, as an actor that any node can spawn.
 //!
@@ -19,6 +21,7 @@ mod agent;
 mod idle;
 mod models;
 mod pieces;
+pub mod swarm;
 pub mod tools;
 pub mod workflow;
 pub mod workflows;
