@@ -3,6 +3,7 @@
 //! Results go to stdout, as tables for people or as JSON documents; errors go to stderr and become the exit code. What
 //! runs when Ctrl-C comes is cancelled at the actor too, since a reply that nobody waits for is not worked on.
 
+mod approvals;
 mod args;
 mod connection;
 mod drain;
@@ -13,6 +14,8 @@ mod listing;
 mod message;
 mod output;
 mod placement;
+mod runs;
+mod store;
 mod stream;
 mod table;
 mod tools;
@@ -75,6 +78,10 @@ fn run(args: &CtlArgs, mut output: Output<'_>) -> Result<(), CtlError> {
         }
         Command::Token(TokenCommand::Create(token)) => trust::create_token(args, token, &mut output),
         Command::Ca(command) => trust::ca(args, command, &mut output),
+        Command::Store(command) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(store::run(args, command, &mut output))
+        }
         _ => {
             // One thread does: there is one connection, and nothing here computes.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -147,10 +154,13 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
             if output.is_json { Ok(output.line(&reply)?) } else { Ok(()) }
         }
         Command::Drain { node, timeout } => drain::drain(mesh, node, *timeout, output).await,
+        Command::Runs(command) => runs::runs(mesh, command, output).await,
         Command::Tools(command) => tools::run(mesh, command, output).await,
         Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(mesh, args, output).await,
+        Command::Approvals { command } => approvals::approvals(mesh, command.as_ref(), output).await,
         Command::Completions { .. }
         | Command::Workflow(_)
+        | Command::Store(_)
         | Command::Token(_)
         | Command::Enroll(_)
         | Command::Ca(_) => {

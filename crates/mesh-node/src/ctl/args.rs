@@ -8,7 +8,10 @@ use clap_complete::Shell;
 use mesh_net::Denied;
 use mesh_proto::{ActorPath, Grant, Kind};
 
+use super::approvals::ApprovalsCommand;
 use super::placement::PlaceArgs;
+use super::runs::RunsCommand;
+use super::store::StoreCommand;
 
 /// Speaks to a mesh as one of its clients.
 #[derive(Debug, Parser)]
@@ -104,6 +107,18 @@ pub enum Command {
     /// Check and run workflow files
     #[command(subcommand)]
     Workflow(WorkflowCommand),
+    /// What agents ask of people before they go on, and the answers
+    Approvals {
+        /// What to do; left out, what waits is listed
+        #[command(subcommand)]
+        command: Option<ApprovalsCommand>,
+    },
+    /// Start, see and control runs of durable agents
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Back up and restore the store of runs, on the machine that has it
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// See and call the tools that nodes offer
     #[command(subcommand)]
     Tools(super::tools::ToolsCommand),
@@ -293,8 +308,8 @@ pub struct TokenArgs {
     /// The only name that it is good for [default: one that nobody has, of the joiner's choice]
     #[arg(long, value_name = "NAME", value_parser = certificate_name)]
     pub name: Option<String>,
-    /// What the client may do: tell, ask, stream, read, spawn, admin or all, on NODE/ACTOR with * for a part and ** for
-    /// the rest; may be repeated [default: read:**]
+    /// What the client may do: tell, ask, stream, read, spawn, admin, approve or all, on NODE/ACTOR with * for a part and
+    /// ** for the rest; may be repeated [default: read:**]
     #[arg(long, value_name = "VERB:PATTERN")]
     pub grant: Vec<Grant>,
 }

@@ -1,7 +1,7 @@
 //! What callers saw while nodes were killed, and what they must not have seen.
 
 use super::fleet::{Fleet, Who, assert_moving, eventually, secs};
-use mesh::{AskError, Mesh, Recipient};
+use mesh::{Mesh, Recipient};
 use parking_lot::Mutex;
 use std::{
     collections::HashMap,
@@ -40,8 +40,6 @@ async fn call(mesh: Mesh, names: Vec<String>, history: History, stop: Arc<Atomic
                     epoch: me.epoch,
                     node: me.node,
                 }),
-                // It was under way when its node died: only the connection's own timers tell.
-                Err(AskError::DeadlineExceeded { .. }) => {}
                 Err(error) => assert_moving(&error),
             }
         }

@@ -217,6 +217,17 @@ async fn a_client_places_too() {
     assert!(client.unplace("one").await.unwrap());
 }
 
+#[tokio::test]
+async fn a_user_cannot_say_that_an_actor_was_placed() {
+    let fleet = Fleet::of(&["a"]).await;
+    let mesh = fleet.mesh("a");
+    let spec = mesh::ActorSpec::new("x").capability("mesh:epoch:9");
+    let actor = mesh.spawn(spec, fleet::Agent::default);
+    let published = mesh.publish("x", &actor);
+    assert!(matches!(published, Err(mesh::PublishError::Capability { .. })), "{published:?}");
+    assert_eq!(actor.epoch(), None);
+}
+
 /// A source that all nodes share, and that can be out of reach.
 #[derive(Debug, Default)]
 struct Store {
