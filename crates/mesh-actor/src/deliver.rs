@@ -123,7 +123,7 @@ impl<A: Handler<M>, M: Message> Deliver<M> for ActorRef<A> {
 
 impl<A: crate::Actor> ActorRef<A> {
     /// Room for one message, in the line of those who wait for it.
-    async fn reserve(&self, bytes: usize, until: Instant) -> Result<crate::Permit<A>, AskError> {
+    pub(crate) async fn reserve(&self, bytes: usize, until: Instant) -> Result<crate::Permit<A>, AskError> {
         let mailbox = self.mailbox();
         if mailbox.config().overflow.rejects() {
             return mailbox.try_reserve(Weight::one(bytes)).ok_or_else(|| {

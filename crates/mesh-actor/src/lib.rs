@@ -51,6 +51,7 @@ mod actor_ref;
 mod ask;
 mod cancel;
 mod deliver;
+mod later;
 mod reply;
 mod stream;
 mod tell;
@@ -84,6 +85,7 @@ pub use deliver::{Deliver, Recipient};
 pub use error::{AskError, RemoteFailure, RetryHint, TellError, TryTellError};
 pub use events::SupervisionEvent;
 pub use info::{ActorInfo, ActorState};
+pub use later::{Answer, AnswerSlot, Later};
 pub use letter::{Letter, Parcel};
 pub use mailbox::{
     Conflation, Counters, Mailbox, MailboxClosed, MailboxConfig, Overflow, Permit, Reserve, Slot, Weight,

@@ -16,12 +16,13 @@
 //! - [`workflows`]: runs as actors, which spread their agents over the mesh.
 //! - [`swarm`]: who does what next, by priorities, dependencies, capabilities and leases.
 //! - [`durable`]: agents whose steps are stored as they are done, and go on where they were left.
+//! - [`tools`]: what agents may do in the world, as actors with hooks and a ledger.
 //! - [`Agent`]: a model with instructions, as an actor that any node can spawn.
 //! - [`approvals`]: what an agent asks of people, and how they answer.
 //! - [`limits`]: shares of one limit, leased to nodes.
 //!
-//! All of it is made with the public API of the mesh. This crate does not open files or sockets, does not read the
-//! environment, and knows models by [`mesh_models::Provider`] alone.
+//! All of it is made with the public API of the mesh. This crate does not open files or sockets but in the built-in tools,
+//! does not read the environment, and knows models by [`mesh_models::Provider`] alone.
 
 mod agent;
 pub mod approvals;
@@ -32,6 +33,7 @@ pub mod limits;
 mod models;
 mod pieces;
 pub mod swarm;
+pub mod tools;
 pub mod workflow;
 pub mod workflows;
 

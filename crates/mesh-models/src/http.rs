@@ -29,6 +29,8 @@ use std::sync::Arc;
 use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
 
+pub use self::tls::client_tls;
+
 use self::limits::Limits;
 use self::target::Target;
 use crate::{

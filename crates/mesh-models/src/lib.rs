@@ -44,7 +44,7 @@ mod stream;
 pub use collected::Collected;
 pub use error::{ModelError, TimeoutPhase};
 pub use event::{FinishReason, ModelEvent, Usage};
-pub use http::HttpProvider;
+pub use http::{HttpProvider, client_tls};
 pub use mesh_resilience::Retry;
 pub use provider::{BoxFuture, Provider};
 pub use request::{ChatRequest, JsonSchema, Message, Role};

@@ -12,6 +12,7 @@ mod key;
 mod layer;
 mod problem;
 mod read;
+mod tools;
 mod transport;
 mod units;
 
@@ -30,6 +31,7 @@ pub(crate) use self::key::{nearest, variables};
 pub(crate) use self::layer::{Given, Layer};
 pub use self::problem::{Problem, Problems};
 pub(crate) use self::read::read;
+pub use self::tools::ToolSettings;
 pub use self::transport::{Profile, TransportSettings};
 pub(crate) use self::units::duration::parse as duration;
 
@@ -115,6 +117,8 @@ pub struct NodeSettings {
     pub transport: TransportSettings,
     /// Which actions of agents people have to approve first, by `meshctl approvals`.
     pub approvals: ApprovalSettings,
+    /// The built-in tools that this node offers.
+    pub tools: ToolSettings,
     /// Actors that are spawned when the node starts, each of a kind that its binary registers.
     pub agents: Vec<AgentSettings>,
 }
@@ -143,6 +147,7 @@ impl Default for NodeSettings {
             labels: BTreeMap::new(),
             transport: TransportSettings::default(),
             approvals: ApprovalSettings::default(),
+            tools: ToolSettings::default(),
             agents: Vec::new(),
         }
     }
@@ -221,6 +226,7 @@ impl NodeSettings {
         }
         problems.extend(self.transport.validate());
         problems.extend(approvals::problems(&self.approvals));
+        problems.extend(self.tools.validate());
         problems.extend(agent::problems(&self.agents));
         problems
     }

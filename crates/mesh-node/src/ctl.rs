@@ -21,6 +21,7 @@ mod runs;
 mod store;
 mod stream;
 mod table;
+mod tools;
 mod topic;
 mod tree;
 mod trust;
@@ -159,6 +160,7 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
         }
         Command::Drain { node, timeout } => drain::drain(mesh, node, *timeout, output).await,
         Command::Runs(command) => runs::runs(mesh, command, output).await,
+        Command::Tools(command) => tools::run(mesh, command, output).await,
         Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(mesh, args, output).await,
         Command::Approvals { command } => approvals::approvals(mesh, command.as_ref(), output).await,
         Command::Completions { .. }

@@ -32,6 +32,7 @@ mod state;
 mod store;
 mod threads;
 mod token;
+mod tools;
 
 pub use args::NodeArgs;
 pub use error::NodeError;

@@ -23,7 +23,7 @@ use crate::signals::Signals;
 use crate::state::{NodeState, Signer, StateFolder, Wanted};
 use crate::threads::NetworkThread;
 use crate::token::{self, BadToken};
-use crate::{NodeArgs, environment, lab, logging, name};
+use crate::{NodeArgs, environment, lab, logging, name, tools};
 
 mod durable;
 mod join_command;
@@ -317,6 +317,7 @@ impl Node {
         if self.settings.lab_actors {
             lab::publish(mesh, self.desk.as_ref().map(Desk::gate))?;
         }
+        tools::publish(&self.settings.tools, mesh).await?;
         for open in self.openings.drain(..) {
             open(mesh)?;
         }

@@ -87,12 +87,12 @@ pub use trust::RenewError;
 pub use wire::{KindError, Kinds, WireActor, WireMessage, raw_bytes};
 
 pub use mesh_actor::{
-    Actor, ActorInfo, ActorRef, ActorSpec, ActorState, AskError, AutoShutdown, CONFIRM_TIMEOUT, Cancel,
-    ChildSpec, Class, Context, Crash, DeadLetter, DeadLetters, DeadReason, ExitReason, Handler, Items,
-    MailboxConfig, Message, Open, Overflow, Recipient, Remedy, ReplayError, ReplyStream, Restart,
-    RestartStrategy, RetryHint, Runtimes, Sender, Shutdown, StartError, Strategy, StreamHandler, Streaming,
-    SupervisionError, SupervisionEvent, SupervisorRef, SupervisorSpec, TIMERS_MAX, Timer, TooManyTimers,
-    TreeKind, TreeNode, Watermark,
+    Actor, ActorInfo, ActorRef, ActorSpec, ActorState, Answer, AskError, AutoShutdown, CONFIRM_TIMEOUT,
+    Cancel, ChildSpec, Class, Context, Crash, DeadLetter, DeadLetters, DeadReason, ExitReason, Handler,
+    Items, Later, MailboxConfig, Message, Open, Overflow, Recipient, Remedy, ReplayError, ReplyStream,
+    Restart, RestartStrategy, RetryHint, Runtimes, Sender, Shutdown, StartError, Strategy, StreamHandler,
+    Streaming, SupervisionError, SupervisionEvent, SupervisorRef, SupervisorSpec, TIMERS_MAX, Timer,
+    TooManyTimers, TreeKind, TreeNode, Watermark,
 };
 pub use mesh_net::{
     Authority, BindError, ConnectError, Endpoint, Identity, IdentityError, IdentityPem, MemoryNetwork,

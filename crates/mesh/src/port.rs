@@ -26,7 +26,7 @@ mod relay;
 
 pub(crate) use guard::GuardedPort;
 pub(crate) use local::{Local, LocalPort, Traffic};
-pub(crate) use parcel::{RemoteParcel, answer_messages, answer_streams, encode};
+pub(crate) use parcel::{RemoteParcel, answer_later, answer_messages, answer_streams, encode};
 pub(crate) use relay::RelayPort;
 
 /// Something that messages can be sent to over channels.

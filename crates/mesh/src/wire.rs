@@ -1,8 +1,8 @@
 //! Messages that may leave their process, and actors that take them.
 
-use crate::port::{RemoteParcel, answer_messages, answer_streams};
+use crate::port::{RemoteParcel, answer_later, answer_messages, answer_streams};
 use futures::future::BoxFuture;
-use mesh_actor::{Actor, ActorRef, Context, Handler, Message, Open, StreamHandler, Streaming};
+use mesh_actor::{Actor, ActorRef, Context, Handler, Later, Message, Open, StreamHandler, Streaming};
 use mesh_proto::Verb;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -95,6 +95,24 @@ impl<A: Actor> Kinds<A> {
             schema: || schemars::schema_for!(M),
             open_run: answer_messages::<A, M>,
             local: |actor| Box::new(actor.recipient::<M>()),
+        });
+        self
+    }
+
+    /// Takes messages of the kind `M`, and answers each after its handler has returned: others are taken meanwhile. One
+    /// with an id ([`Mesh::reliable`](crate::Mesh::reliable)) is answered before the next one is taken.
+    #[must_use]
+    pub fn later<M: WireMessage>(mut self) -> Self
+    where
+        A: Handler<Later<M>>,
+    {
+        self.rows.push(KindRow {
+            name: M::KIND,
+            streams: false,
+            verb: M::VERB,
+            schema: || schemars::schema_for!(M),
+            open_run: answer_later::<A, M>,
+            local: |actor| Box::new(actor.answers_later::<M>()),
         });
         self
     }

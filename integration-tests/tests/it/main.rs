@@ -12,4 +12,5 @@ mod rolling;
 mod runs;
 mod streams;
 mod tidy;
+mod tools;
 mod topics;

@@ -13,7 +13,7 @@ const IDLE_CONNECTIONS_MAX: usize = 8;
 
 pub(super) fn client(is_https: bool, connect_timeout: Duration) -> Result<reqwest::Client, ModelError> {
     reqwest::Client::builder()
-        .tls_backend_preconfigured(tls::client_config(is_https)?)
+        .tls_backend_preconfigured(tls::client_tls(is_https)?)
         .https_only(is_https)
         .http1_only()
         .no_proxy()

@@ -7,10 +7,14 @@ use rustls_platform_verifier::Verifier;
 
 use crate::ModelError;
 
-/// A client that trusts what the operating system trusts; one for plain `http` trusts nobody.
+/// TLS for an HTTP client that trusts what the operating system trusts; one for plain `http` trusts nobody. For others'
+/// clients too, so that there is one provider of cryptography in the process.
 ///
-/// The crypto provider is passed explicitly: rustls' process-wide default panics as soon as a second one is linked in.
-pub(super) fn client_config(is_https: bool) -> Result<ClientConfig, ModelError> {
+/// It is passed explicitly: rustls' process-wide default panics as soon as a second one is linked in.
+///
+/// # Errors
+/// [`ModelError::Misconfigured`] where the system has no certificates.
+pub fn client_tls(is_https: bool) -> Result<ClientConfig, ModelError> {
     let ring = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&ring))
         .with_safe_default_protocol_versions()

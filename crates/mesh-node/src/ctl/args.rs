@@ -127,6 +127,9 @@ pub enum Command {
     /// Back up and restore the store of runs, on the machine that has it
     #[command(subcommand)]
     Store(StoreCommand),
+    /// See and call the tools that nodes offer
+    #[command(subcommand)]
+    Tools(super::tools::ToolsCommand),
     /// Make tokens that let machines and clients in, where the authority's key is
     #[command(subcommand)]
     Token(TokenCommand),

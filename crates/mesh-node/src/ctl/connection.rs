@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use mesh::{ClientError, Delivery, Failure, Following, Mesh, Retry};
+use mesh_agents::tools::ToolBox;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -123,6 +124,11 @@ impl Connection {
             Ok(stream) => Ok(Stream::new(stream, self.way.clone(), timeout)),
             Err(failure) => Err(self.refused(path, failure).await),
         }
+    }
+
+    /// The tools of the mesh.
+    pub(crate) fn tools(&self) -> ToolBox {
+        ToolBox::new(self.mesh.clone())
     }
 
     /// Ends the connection when what was sent has arrived, or after a while.

@@ -20,9 +20,11 @@ use parking_lot::Mutex;
 use serde::Serialize;
 use std::{pin::pin, sync::Arc, task::Poll};
 
+mod later;
 mod once;
 mod streams;
 
+pub(crate) use later::answer_later;
 pub(crate) use streams::answer_streams;
 
 pub(super) type KindTable<A> = Arc<[KindRow<A>]>;

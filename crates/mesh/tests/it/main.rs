@@ -8,6 +8,7 @@ mod directory;
 mod grants;
 mod hand_made;
 mod handover;
+mod later;
 mod nodes;
 mod topics;
 mod trees;

@@ -51,7 +51,8 @@ const ONLY: &[(&str, &[&str])] = &[
     ("sqlx", &["mesh-store"]),
     ("tokio-postgres", &["mesh-store"]),
     ("genai", &["mesh-models"]),
-    ("reqwest", &["mesh-models"]),
+    // mesh-agents has the tool that fetches; it gets its TLS from mesh-models.
+    ("reqwest", &["mesh-models", "mesh-agents"]),
     ("axum", &["mesh-node"]),
     ("clap", &["mesh-node", "mesh-bench"]),
     ("tracing-subscriber", &["mesh-node"]),
