@@ -8,3 +8,4 @@ mod failures;
 mod limits;
 mod openai;
 mod server;
+mod tools;
