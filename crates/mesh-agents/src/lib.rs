@@ -5,10 +5,12 @@
 //!  workflows   the actors that run it: NODE/workflows, and one for each run
 //!  Agent       the actor that does the work: a model with a role
 //!  Models      what the agents of a node think with
+//!  memory      what they remember, one actor for each scope
 //! ```
 //!
 //! - [`workflow`]: a workflow file is read, checked and resolved into a plan, and a run walks that plan.
 //! - [`workflows`]: runs as actors, which spread their agents over the mesh.
+//! - [`memory`]: what is kept beyond a run, in a store, found by words and by meaning.
 //! - [`Agent`]: a model with instructions, as an actor that any node can spawn.
 //!
 //! All of it is made with the public API of the mesh. This crate does not open files or sockets, does not read the
@@ -16,6 +18,7 @@
 
 mod agent;
 mod idle;
+pub mod memory;
 mod models;
 mod pieces;
 pub mod workflow;

@@ -14,6 +14,7 @@
 mod anthropic;
 mod connection;
 mod dialect;
+mod embeddings;
 mod limits;
 mod openai;
 mod refusal;
@@ -29,6 +30,7 @@ use std::sync::Arc;
 use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
 
+pub use self::embeddings::HttpEmbedder;
 use self::limits::Limits;
 use self::target::Target;
 use crate::{

@@ -35,6 +35,7 @@ mod budget;
 mod collected;
 mod compact;
 mod context;
+mod embed;
 mod error;
 mod event;
 mod http;
@@ -54,9 +55,10 @@ pub use compact::{
     Summary,
 };
 pub use context::{Built, ContextBuilder, ContextError, ContextParts, ContextReport, Cut, Remembered, Why};
+pub use embed::Embedder;
 pub use error::{ModelError, Retry, TimeoutPhase};
 pub use event::{FinishReason, ModelEvent, Usage};
-pub use http::HttpProvider;
+pub use http::{HttpEmbedder, HttpProvider};
 pub use prices::{Price, PriceError, PriceTable, Tier};
 pub use provider::{BoxFuture, Provider};
 pub use request::{ChatRequest, JsonSchema, Message, Role};

@@ -10,6 +10,7 @@ mod error;
 mod indent;
 mod lines;
 mod listing;
+mod memory;
 mod message;
 mod output;
 mod stream;
@@ -137,6 +138,7 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
             if output.is_json { Ok(output.line(&reply)?) } else { Ok(()) }
         }
         Command::Drain { node, timeout } => drain::drain(mesh, node, *timeout, output).await,
+        Command::Memory(args) => memory::memory(mesh, args, output).await,
         Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(mesh, args, output).await,
         Command::Completions { .. }
         | Command::Workflow(_)

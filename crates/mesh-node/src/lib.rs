@@ -21,6 +21,7 @@ mod error;
 mod guard;
 pub mod lab;
 mod logging;
+mod memory;
 mod model;
 mod name;
 mod node;

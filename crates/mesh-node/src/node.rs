@@ -22,7 +22,7 @@ use crate::signals::Signals;
 use crate::state::{NodeState, Signer, StateFolder, Wanted};
 use crate::threads::NetworkThread;
 use crate::token::{self, BadToken};
-use crate::{NodeArgs, environment, lab, logging, name};
+use crate::{NodeArgs, environment, lab, logging, memory, name};
 
 mod pool;
 
@@ -287,6 +287,7 @@ impl Node {
             None => builder,
         };
         let builder = builder.deny(state.denied_at_start().clone());
+        let builder = memory::extend(builder, state);
         let builder = self.registrations.iter().fold(builder, |builder, register| register(builder));
         builder.start(state.identity().clone(), runtimes.clone()).await
     }

@@ -49,6 +49,8 @@ ids! {
     CheckpointId, "checkpoint";
     /// Which request for an approval.
     ApprovalId, "approval";
+    /// Which memory.
+    MemoryId, "memory";
 }
 
 /// Some text that is no id; the writer's mistake.

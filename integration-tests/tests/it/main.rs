@@ -4,6 +4,7 @@ mod backpressure;
 mod examples;
 mod faults;
 mod identity;
+mod memory;
 mod mesh;
 mod refusals;
 mod rolling;

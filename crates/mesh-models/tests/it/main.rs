@@ -4,6 +4,7 @@
 
 mod anthropic;
 mod cancel;
+mod embeddings;
 mod failures;
 mod limits;
 mod openai;

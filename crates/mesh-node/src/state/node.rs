@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use mesh_net::{DenyList, Identity};
@@ -75,6 +75,11 @@ impl NodeState {
     /// Who was denied when the node was claimed.
     pub(crate) fn denied_at_start(&self) -> &DenyList {
         &self.denied_at_start
+    }
+
+    /// The node's own folder. That of a node without a name of its own goes with it.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The certificate's file.
