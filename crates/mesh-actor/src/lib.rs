@@ -59,6 +59,7 @@ mod dead_letters;
 mod events;
 mod letter;
 mod mailbox;
+mod watermark;
 
 mod cell;
 mod info;
@@ -70,6 +71,7 @@ mod supervisor;
 mod supervisor_ref;
 mod supervisor_spec;
 mod system;
+mod timer;
 mod tree;
 
 pub use actor::{Actor, ExitReason, Handler, StartError, StreamHandler};
@@ -96,4 +98,6 @@ pub use supervisor_ref::SupervisorRef;
 pub use supervisor_spec::{ChildSpec, SupervisionError, SupervisorSpec};
 pub use system::{Runtimes, StillRunning, System};
 pub use tell::{Tell, TellFuture};
+pub use timer::{TIMERS_MAX, Timer, TooManyTimers};
 pub use tree::{TreeKind, TreeNode};
+pub use watermark::Watermark;

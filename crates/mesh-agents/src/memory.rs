@@ -23,9 +23,8 @@ mod recall;
 use std::fmt;
 use std::sync::Arc;
 
-use mesh_models::{BoxFuture, Embedder};
-use mesh_store::{Store, StoreError};
-use tokio::sync::OnceCell;
+use mesh_models::Embedder;
+use mesh_store::Store;
 
 pub use actor::{Memory, MemoryArgs};
 pub use message::{
@@ -34,16 +33,10 @@ pub use message::{
     SearchMemories, UpdateMemory,
 };
 
-/// A store, or how to get one.
-struct Opening {
-    open: Box<dyn Fn() -> BoxFuture<Result<Store, StoreError>> + Send + Sync>,
-    store: OnceCell<Store>,
-}
-
-/// What the memories of a node are made of: a store, and what turns texts into vectors, if anything does.
+/// What the memories of a node are made of, if that is not just its store: a store, and what turns texts into vectors, if anything does.
 #[derive(Clone)]
 pub struct Memories {
-    store: Arc<Opening>,
+    store: Store,
     embedder: Option<Arc<dyn Embedder>>,
     clock: Arc<dyn Fn() -> i64 + Send + Sync>,
 }
@@ -52,23 +45,7 @@ impl Memories {
     /// Memories in `store`, which are found by their words alone.
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self::opened_by(move || {
-            let store = store.clone();
-            Box::pin(async move { Ok(store) })
-        })
-    }
-
-    /// Memories in a store that `open` opens when the first of them is spawned; if that fails, when the next one is.
-    #[must_use]
-    pub fn opened_by(
-        open: impl Fn() -> BoxFuture<Result<Store, StoreError>> + Send + Sync + 'static,
-    ) -> Self {
-        let store = Arc::new(Opening { open: Box::new(open), store: OnceCell::new() });
         Self { store, embedder: None, clock: Arc::new(now_ms) }
-    }
-
-    async fn store(&self) -> Result<Store, StoreError> {
-        self.store.store.get_or_try_init(|| (self.store.open)()).await.cloned()
     }
 
     /// Lets them be found by what they mean, too.

@@ -56,9 +56,10 @@ pub use compact::{
 };
 pub use context::{Built, ContextBuilder, ContextError, ContextParts, ContextReport, Cut, Remembered, Why};
 pub use embed::Embedder;
-pub use error::{ModelError, Retry, TimeoutPhase};
+pub use error::{ModelError, TimeoutPhase};
 pub use event::{FinishReason, ModelEvent, Usage};
 pub use http::{HttpEmbedder, HttpProvider};
+pub use mesh_resilience::Retry;
 pub use prices::{Price, PriceError, PriceTable, Tier};
 pub use provider::{BoxFuture, Provider};
 pub use request::{ChatRequest, JsonSchema, Message, Role};

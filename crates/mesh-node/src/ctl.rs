@@ -3,9 +3,13 @@
 //! Results go to stdout, as tables for people or as JSON documents; errors go to stderr and become the exit code. What
 //! runs when Ctrl-C comes is cancelled at the actor too, since a reply that nobody waits for is not worked on.
 
+mod approvals;
 mod args;
+mod breakers;
 mod connection;
+mod dead_letters;
 mod drain;
+mod each_node;
 mod error;
 mod indent;
 mod lines;
@@ -13,6 +17,9 @@ mod listing;
 mod memory;
 mod message;
 mod output;
+mod placement;
+mod runs;
+mod store;
 mod stream;
 mod table;
 mod topic;
@@ -74,6 +81,10 @@ fn run(args: &CtlArgs, mut output: Output<'_>) -> Result<(), CtlError> {
         }
         Command::Token(TokenCommand::Create(token)) => trust::create_token(args, token, &mut output),
         Command::Ca(command) => trust::ca(args, command, &mut output),
+        Command::Store(command) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(store::run(args, command, &mut output))
+        }
         _ => {
             // One thread does: there is one connection, and nothing here computes.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -116,6 +127,8 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
         Command::Names { capability, kind } => {
             listing::names(mesh, capability.as_deref(), kind.as_deref(), output).await
         }
+        Command::Breakers(args) => breakers::breakers(mesh, args, output).await,
+        Command::DeadLetters(command) => dead_letters::dead_letters(mesh, command, output).await,
         Command::Tree { on, watch } => tree::tree(mesh, on.as_deref(), *watch, output).await,
         Command::Ask(args) => message::ask(mesh, args, output).await,
         Command::Tell(args) => message::tell(mesh, args, output).await,
@@ -127,6 +140,14 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
             let reply = mesh.ask(&format!("{on}/mesh"), "mesh.spawn.v1", &body.to_string(), *timeout).await?;
             message::print_reply(&reply, output)
         }
+        Command::Actor(ActorCommand::Place(args)) => placement::place(mesh, args, output).await,
+        Command::Actor(ActorCommand::Unplace { name, timeout }) => {
+            placement::unplace(mesh, name, *timeout, output).await
+        }
+        Command::Actor(ActorCommand::Rebalance { timeout }) => {
+            placement::rebalance(mesh, *timeout, output).await
+        }
+        Command::Actor(ActorCommand::Placements) => placement::placements(mesh, output).await,
         Command::Actor(ActorCommand::Stop { path, timeout }) => {
             let Some(node) = path.node() else {
                 return Err(CtlError::Usage(format!("{path} does not say on which node: NODE/{path}")));
@@ -139,9 +160,12 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
         }
         Command::Drain { node, timeout } => drain::drain(mesh, node, *timeout, output).await,
         Command::Memory(args) => memory::memory(mesh, args, output).await,
+        Command::Runs(command) => runs::runs(mesh, command, output).await,
         Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(mesh, args, output).await,
+        Command::Approvals { command } => approvals::approvals(mesh, command.as_ref(), output).await,
         Command::Completions { .. }
         | Command::Workflow(_)
+        | Command::Store(_)
         | Command::Token(_)
         | Command::Enroll(_)
         | Command::Ca(_) => {

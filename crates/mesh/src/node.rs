@@ -1,12 +1,14 @@
 //! A member of the mesh in this process.
 
 use crate::{
+    breakers::{self, BreakerNews, Breakers},
     config::NodeConfig,
     membership::{self, JoinFailure, Membership},
     mesh::Mesh,
     node_actor::{self, NodeActor},
     parking::Parking,
     pending::Pending,
+    placement::{self, EpochSource, OldestMember, Placement},
     registry::{Registry, Spawnable},
     shared::{Me, Reclaimer, Role, Shared},
     tasks::Tasks,
@@ -32,6 +34,7 @@ pub struct NodeBuilder {
     registry: Registry,
     issuer: Option<Arc<Issuer>>,
     denied: DenyList,
+    epochs: Arc<dyn EpochSource>,
 }
 
 /// Why a node could not be started. Nothing is left running.
@@ -77,7 +80,13 @@ impl Node {
     /// A node with these settings.
     #[must_use]
     pub fn builder(config: NodeConfig) -> NodeBuilder {
-        NodeBuilder { config, registry: Registry::default(), issuer: None, denied: DenyList::default() }
+        NodeBuilder {
+            config,
+            registry: Registry::default(),
+            issuer: None,
+            denied: DenyList::default(),
+            epochs: Arc::new(OldestMember),
+        }
     }
 
     /// The mesh, seen from this node.
@@ -130,6 +139,7 @@ impl Node {
     pub async fn leave(self) {
         let shared = Arc::clone(self.shared());
         let Some(membership) = shared.membership() else { return };
+        placement::hand_over(&shared, membership.config.drain_timeout).await;
         membership.leave();
         if let Err(still) = shared.system.drain(membership.config.drain_timeout).await {
             tracing::warn!(%still, "actors had not finished when the node left");
@@ -196,6 +206,14 @@ impl NodeBuilder {
         self
     }
 
+    /// Where the epochs of placed actors come from: by default from the oldest live member ([`OldestMember`]). All nodes of a
+    /// mesh have to be given the same.
+    #[must_use]
+    pub fn epochs(mut self, source: Arc<dyn EpochSource>) -> Self {
+        self.epochs = source;
+        self
+    }
+
     /// Binds the port, and joins if there are seeds.
     ///
     /// # Errors
@@ -255,6 +273,7 @@ impl NodeBuilder {
         endpoint.deny(self.denied);
         let network = runtimes.network.clone();
         let (loss_probe, stream_parking) = (self.config.transport.loss_probe, self.config.stream_parking);
+        let breakers = Breakers::new(self.config.breakers.clone());
         let membership = Membership::new(me.clone(), endpoint, self.config)
             .map_err(|error| StartNodeError::Config { problems: vec![error.to_string()] })?;
         let shared = Arc::new(Shared {
@@ -266,9 +285,11 @@ impl NodeBuilder {
             pending: Pending::default(),
             running: Default::default(),
             parking: Parking::new(stream_parking),
+            breakers,
             tasks: Tasks::new(network),
             reclaimer: Reclaimer::default(),
             followers: Default::default(),
+            placement: Placement::new(self.epochs),
             trust: Trust::new(self.issuer),
             role: Role::Member(Box::new(membership)),
             leave_asked: Default::default(),
@@ -284,6 +305,9 @@ impl NodeBuilder {
         });
         mesh.publish(node_actor::NAME, &actor)
             .expect("the node's own actor has sound kinds and is the first");
+        mesh.subscribe::<BreakerNews>(breakers::TOPIC, node_actor::NAME)
+            .expect("the node's own actor was just published, and subscribes first");
+        shared.tasks.spawn(breakers::tell_others(Arc::clone(&shared)));
         trust::serve_enrolments(&shared);
         shared.tasks.spawn(membership::accept(Arc::clone(&shared)));
         shared.tasks.spawn(shared.reclaimer.run());
@@ -296,6 +320,7 @@ impl NodeBuilder {
         }
         // Only now: SWIM dials the seeds too.
         shared.tasks.spawn(membership::drive(Arc::clone(&shared)));
+        shared.tasks.spawn(placement::drive(Arc::clone(&shared)));
         if let Some(membership) = shared.membership() {
             membership.until_connected().await;
         }

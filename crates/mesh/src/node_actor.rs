@@ -3,6 +3,7 @@
 use crate::{
     failure::failure_of,
     mesh::Mesh,
+    placement::message as placement,
     wire::{Kinds, WireActor, WireMessage},
 };
 use mesh_actor::{Actor, AskError, Context, Handler, Message};
@@ -11,11 +12,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+mod breakers;
+mod dead_letters;
 mod drain;
 mod published;
 mod subscribers;
 mod tree;
 
+pub use breakers::{BreakerRow, BreakerTable, HeardRow, ListBreakers, Turn, TurnBreaker};
+pub use dead_letters::{DeadLetterRow, DeadLetterTable, ListDeadLetters, ReplayDeadLetter};
 pub use drain::{Drain, Draining};
 pub use published::{DescribeActors, Description, Descriptions, ListPublished, Published, PublishedRow};
 pub use subscribers::{ListSubscribers, SubscriberRow, Subscribers};
@@ -45,6 +50,21 @@ impl WireActor for NodeActor {
             .message::<Stop>()
             .message::<Drain>()
             .message::<ListSubscribers>()
+            .message::<ListBreakers>()
+            .message::<TurnBreaker>()
+            .message::<crate::breakers::BreakerNews>()
+            .message::<ListDeadLetters>()
+            .message::<ReplayDeadLetter>()
+            .message::<placement::PlaceActor>()
+            .message::<placement::Unplace>()
+            .message::<placement::Rebalance>()
+            .message::<placement::Locate>()
+            .message::<placement::ListPlacements>()
+            .message::<placement::Compare>()
+            .message::<placement::Pull>()
+            .message::<placement::Push>()
+            .message::<placement::Report>()
+            .message::<placement::Release>()
     }
 }
 
@@ -265,7 +285,7 @@ impl Handler<Spawn> for NodeActor {
     async fn handle(&mut self, spawn: Spawn, _: &mut Context<Self>) -> Result<Spawned, Failure> {
         let shared = self.mesh.shared();
         let args = if spawn.args.is_empty() { "null".to_owned() } else { spawn.args };
-        let spawned = shared.registry.spawn(self.mesh.clone(), &spawn.kind, spawn.name, args).await;
+        let spawned = shared.registry.spawn(self.mesh.clone(), &spawn.kind, spawn.name, args, None).await;
         spawned.map(|path| Spawned { path }).map_err(|error| failure_of(&error, &shared.me.name))
     }
 }

@@ -213,6 +213,22 @@ impl Session {
         channel
     }
 
+    /// New messages for `path` look for another way: it leads elsewhere by now.
+    pub(crate) fn leave_channel(&self, path: &str) {
+        let channel = self.channels.lock().by_path.get(path).cloned();
+        if let Some(channel) = channel {
+            channel.leave();
+        }
+    }
+
+    /// As [`Self::leave_channel`], for every path that is a bare name.
+    pub(crate) fn leave_names(&self) {
+        let channels = self.channels.lock();
+        for (_, channel) in channels.by_path.iter().filter(|(path, _)| !path.contains('/')) {
+            channel.leave();
+        }
+    }
+
     /// Sends a message's payload on a stream of its own; the answer goes into the header that stands for it.
     pub(crate) fn send_body(&self, payload: Bytes) -> Body {
         self.send_body_held(payload, None)

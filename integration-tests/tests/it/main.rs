@@ -1,13 +1,16 @@
 //! The whole mesh, as people and scripts meet it, and the rules of the tree. One binary, so that it links once.
 
+mod approvals;
 mod backpressure;
 mod examples;
 mod faults;
 mod identity;
 mod memory;
 mod mesh;
+mod placement;
 mod refusals;
 mod rolling;
+mod runs;
 mod streams;
 mod tidy;
 mod topics;

@@ -14,4 +14,6 @@ mod remedies;
 mod reservations;
 mod streaming;
 mod supervision;
+mod timers;
 mod trees;
+mod watermarks;

@@ -151,7 +151,7 @@ impl Spawnable for Memory {
         let (scope, with) = place(cx)?;
         let capacity = args.capacity.unwrap_or(1_000);
         let failed = |error: StoreError| StartError::new(error.to_string());
-        let store = with.store().await.map_err(failed)?;
+        let store = with.store.clone();
         let index = Self::load(&scope, &store, capacity as usize).await.map_err(failed)?;
         Ok(Self { scope, store, with, index })
     }
@@ -175,8 +175,9 @@ fn place(cx: &SpawnContext) -> Result<(MemoryScope, Arc<Memories>), StartError> 
         let name = &cx.name;
         return Err(StartError::new(format!("a memory is called {PREFIX}TENANT[/AGENT[/RUN]], not {name}")));
     };
+    let own = || cx.extension::<Store>().map(|store| Arc::new(Memories::new((*store).clone())));
     let lacks = || StartError::new(format!("node {} has no store for memories", cx.mesh.node_name()));
-    Ok((scope, cx.extension::<Memories>().ok_or_else(lacks)?))
+    Ok((scope, cx.extension::<Memories>().or_else(own).ok_or_else(lacks)?))
 }
 
 impl Actor for Memory {}

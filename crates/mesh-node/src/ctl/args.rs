@@ -1,5 +1,7 @@
 //! The command line of meshctl.
 
+mod health;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -7,6 +9,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use mesh_net::Denied;
 use mesh_proto::{ActorPath, Grant, Kind};
+
+pub(super) use self::health::{BreakerArgs, BreakersArgs, BreakersCommand, DeadLettersCommand};
+use super::approvals::ApprovalsCommand;
+use super::placement::PlaceArgs;
+use super::runs::RunsCommand;
+use super::store::StoreCommand;
 
 /// Speaks to a mesh as one of its clients.
 #[derive(Debug, Parser)]
@@ -77,6 +85,11 @@ pub enum Command {
         #[arg(long)]
         watch: bool,
     },
+    /// Which actors and nodes are left alone since they are not well, as a node sees it, or all nodes
+    Breakers(BreakersArgs),
+    /// Messages that crashed their actor, or were left when it ended
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
     /// Send a message and print the reply
     Ask(MessageArgs),
     /// Send a message, or one for each line of stdin, without waiting for a reply
@@ -87,7 +100,7 @@ pub enum Command {
     Publish(PublishArgs),
     /// Print what is published on a topic, one message a line, until Ctrl-C
     Subscribe(SubscribeArgs),
-    /// Start and stop actors of registered kinds
+    /// Start, place and stop actors of registered kinds
     #[command(subcommand)]
     Actor(ActorCommand),
     /// Let a node leave: it takes no more work, its actors finish, and its process ends
@@ -104,6 +117,18 @@ pub enum Command {
     Workflow(WorkflowCommand),
     /// Add to, search and forget what agents remember
     Memory(MemoryArgs),
+    /// What agents ask of people before they go on, and the answers
+    Approvals {
+        /// What to do; left out, what waits is listed
+        #[command(subcommand)]
+        command: Option<ApprovalsCommand>,
+    },
+    /// Start, see and control runs of durable agents
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Back up and restore the store of runs, on the machine that has it
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Make tokens that let machines and clients in, where the authority's key is
     #[command(subcommand)]
     Token(TokenCommand),
@@ -290,6 +315,24 @@ pub enum ActorCommand {
         #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
         timeout: Duration,
     },
+    /// Have an actor live on one node, and on another one when that dies
+    Place(PlaceArgs),
+    /// End a placed actor after the message that it handles
+    Unplace {
+        /// Its name
+        name: String,
+        /// How long it may take
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
+        timeout: Duration,
+    },
+    /// Spread the placed actors evenly over the nodes that can run them
+    Rebalance {
+        /// How long it may take to decide
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
+        timeout: Duration,
+    },
+    /// The placed actors, and where they are
+    Placements,
     /// Stop an actor after the message that it handles
     Stop {
         /// The actor, as NODE/NAME
@@ -352,8 +395,8 @@ pub struct TokenArgs {
     /// The only name that it is good for [default: one that nobody has, of the joiner's choice]
     #[arg(long, value_name = "NAME", value_parser = certificate_name)]
     pub name: Option<String>,
-    /// What the client may do: tell, ask, stream, read, spawn, admin or all, on NODE/ACTOR with * for a part and ** for
-    /// the rest; may be repeated [default: read:**]
+    /// What the client may do: tell, ask, stream, read, spawn, admin, approve or all, on NODE/ACTOR with * for a part and
+    /// ** for the rest; may be repeated [default: read:**]
     #[arg(long, value_name = "VERB:PATTERN")]
     pub grant: Vec<Grant>,
 }
@@ -416,7 +459,7 @@ fn topic(text: &str) -> Result<String, String> {
 }
 
 /// Without any time nothing could come back, however well the mesh is.
-fn timeout(text: &str) -> Result<Duration, String> {
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     match crate::config::duration(text)? {
         Duration::ZERO => Err(format!("{text:?} leaves no time: give more than zero, such as \"5s\"")),
         timeout => Ok(timeout),

@@ -77,11 +77,6 @@ impl NodeState {
         &self.denied_at_start
     }
 
-    /// The node's own folder. That of a node without a name of its own goes with it.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
     /// The certificate's file.
     pub(crate) fn certificate_path(&self) -> PathBuf {
         self.folder.join("cert.pem")
@@ -101,6 +96,12 @@ impl NodeState {
     /// Stores a certificate that was renewed.
     pub(crate) fn store_certificate(&self, identity: &Identity) -> Result<(), StateError> {
         write_new(&self.certificate_path(), &identity.to_pem().cert)
+    }
+
+    /// Where the node keeps what is its own.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
     }
 
     /// Notes where the node is reached, for clients that share the folder.

@@ -55,7 +55,8 @@ cases! {
         one_of_many_who_intend_the_same_call_may_make_it;
     approvals: of_racing_answers_one_decides, a_quorum_counts_each_person_once,
         an_edit_is_approved_as_it_is, what_nobody_answers_expires_as_a_no, every_event_is_on_record,
-        an_answer_to_another_action_does_not_count;
+        an_answer_to_another_action_does_not_count, who_asks_again_finds_what_was_asked_before,
+        what_a_rule_approves_is_on_record;
     memories: a_memory_is_what_was_put_until_it_is_forgotten, of_two_who_saw_the_same_one_decides_again,
         a_scope_sees_nothing_of_another, a_memory_is_found_by_its_words_as_they_are_now,
         words_of_a_question_are_never_operators, a_damaged_memory_is_not_believed,

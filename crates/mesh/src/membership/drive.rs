@@ -148,6 +148,12 @@ impl State {
             MemberState::Down => tracing::warn!(member = %name, ?reason, "member is down"),
             MemberState::Left => tracing::info!(member = %name, "member has left"),
         }
+        if matches!(state, MemberState::Down | MemberState::Left)
+            && let Some(session) = self.nodes.get(node)
+        {
+            // Names lead elsewhere now, even while its connection is not known to be lost.
+            session.leave_names();
+        }
         // A run that is taken for dead may contradict, and then its names count again; what is surely over is forgotten.
         let is_over = *state == MemberState::Left || *reason == Reason::Restarted;
         if is_over {
