@@ -78,6 +78,13 @@ impl Memory {
         }
     }
 
+    /// The same memory with an id behind `last`, whatever the clock says: so that a scope is in the order in which it grew.
+    #[must_use]
+    pub fn behind(mut self, last: Option<MemoryId>) -> Self {
+        self.id = MemoryId::after(last, self.created_ms);
+        self
+    }
+
     /// The hash of its content, by which a scope knows it again.
     #[must_use]
     pub fn hash(&self) -> ContentHash {

@@ -124,7 +124,8 @@ impl Index {
     }
 
     fn add_new(&self, new: &Newcomer, now_ms: i64) -> Addition {
-        let mut memory = Memory::new(&*new.content, &*new.by, now_ms);
+        let last = self.entries.last_key_value().map(|(id, _)| *id);
+        let mut memory = Memory::new(&*new.content, &*new.by, now_ms).behind(last);
         memory.metadata = Value::Object(new.metadata.clone()).to_string();
         (memory.importance_micros, memory.expires_ms) = (new.importance_micros, new.expires_ms);
         let mut changes = self.changes(now_ms);

@@ -67,7 +67,7 @@ impl Home {
         let own = self.node.mesh().recipient::<Spawn>("alpha/mesh").unwrap();
         let (kind, name) = (Memory::KIND.to_owned(), format!("memory/{scope}"));
         let spawned = own.ask(Spawn { kind, name, args: args.to_owned() }).timeout(LIMIT).await;
-        spawned.map(drop).map_err(|error| error.to_string())
+        spawned.map_err(|error| error.to_string())?.map(drop).map_err(|failure| format!("{failure:?}"))
     }
 
     pub(crate) async fn ask<M, T>(&self, scope: &str, message: M) -> Result<T, MemoryRefusal>
