@@ -10,6 +10,7 @@
 //!  lifecycle   pure: where an agent stands, and what may follow
 //!  durable     agents whose work outlives their process: NODE/runs, and one for each run
 //!  limits      one limit of a provider for the whole mesh
+//!  memory      what they remember, one actor for each scope
 //! ```
 //!
 //! - [`workflow`]: a workflow file is read, checked and resolved into a plan, and a run walks that plan.
@@ -17,6 +18,7 @@
 //! - [`swarm`]: who does what next, by priorities, dependencies, capabilities and leases.
 //! - [`durable`]: agents whose steps are stored as they are done, and go on where they were left.
 //! - [`tools`]: what agents may do in the world, as actors with hooks and a ledger.
+//! - [`memory`]: what is kept beyond a run, in a store, found by words and by meaning.
 //! - [`Agent`]: a model with instructions, as an actor that any node can spawn.
 //! - [`approvals`]: what an agent asks of people, and how they answer.
 //! - [`limits`]: shares of one limit, leased to nodes.
@@ -30,6 +32,7 @@ pub mod durable;
 mod idle;
 pub mod lifecycle;
 pub mod limits;
+pub mod memory;
 mod models;
 mod pieces;
 pub mod swarm;

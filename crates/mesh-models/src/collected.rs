@@ -2,10 +2,12 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::{FinishReason, ModelError, ModelEvent, Usage};
+use crate::{FinishReason, ModelError, ModelEvent, ToolCall, Usage};
 
 /// More than any model writes in one answer; a server that goes on for ever must not fill the memory.
 const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// What a call costs at least, so that empty ones are not free.
+const CALL_BYTES: usize = 64;
 
 /// A model's answer so far: push each event, or take all at once from
 /// [`ModelStream::collected`](crate::ModelStream::collected).
@@ -18,31 +20,51 @@ pub struct Collected {
     pub text: String,
     /// The model's thinking, where the server showed it.
     pub reasoning: String,
+    /// The tools that the model asks for, in its order.
+    pub calls: Vec<ToolCall>,
     /// Tokens of the call; zero where the server doesn't count.
     pub usage: Usage,
     /// Why the model stopped; `None` until it has.
     pub reason: Option<FinishReason>,
+    /// The server's numbers of `calls`.
+    indices: Vec<u32>,
 }
 
 impl Collected {
     /// Adds the next event. Kinds of event that this type has no place for are passed over.
     ///
     /// # Errors
-    /// [`ModelError::BadReply`] when text and thinking together exceed 4 MiB; the event is not added.
+    /// [`ModelError::BadReply`] when text, thinking and calls together exceed 4 MiB, or arguments belong to no call; the
+    /// event is not added.
     pub fn push(&mut self, event: ModelEvent) -> Result<(), ModelError> {
-        if let ModelEvent::Text(piece) | ModelEvent::Reasoning(piece) = &event
-            && self.text.len() + self.reasoning.len() + piece.len() > ANSWER_BYTES_MAX
-        {
+        if self.len_bytes() + len_bytes(&event) > ANSWER_BYTES_MAX {
             return Err(ModelError::BadReply { reason: "the answer is longer than 4 MiB".to_owned() });
         }
         match event {
             ModelEvent::Started { model } => self.model = model,
             ModelEvent::Text(piece) => self.text.push_str(&piece),
             ModelEvent::Reasoning(piece) => self.reasoning.push_str(&piece),
+            ModelEvent::ToolCall { index, id, name } => {
+                self.indices.push(index);
+                self.calls.push(ToolCall { id, name, args: String::new() });
+            }
+            ModelEvent::ToolArgs { index, piece } => self.args(index)?.push_str(&piece),
             ModelEvent::Usage(usage) => self.usage = usage,
             ModelEvent::Finished { reason } => self.reason = Some(reason),
         }
         Ok(())
+    }
+
+    fn args(&mut self, index: u32) -> Result<&mut String, ModelError> {
+        let at = self.indices.iter().rposition(|known| *known == index);
+        let at =
+            at.ok_or_else(|| ModelError::BadReply { reason: "arguments without a tool's name".to_owned() })?;
+        Ok(&mut self.calls[at].args)
+    }
+
+    fn len_bytes(&self) -> usize {
+        let calls = self.calls.iter().map(|call| CALL_BYTES + call.args.len()).sum::<usize>();
+        self.text.len() + self.reasoning.len() + calls
     }
 
     /// The answer as the type that the request's schema describes.
@@ -57,6 +79,16 @@ impl Collected {
             };
             ModelError::BadReply { reason }
         })
+    }
+}
+
+fn len_bytes(event: &ModelEvent) -> usize {
+    match event {
+        ModelEvent::Text(piece) | ModelEvent::Reasoning(piece) | ModelEvent::ToolArgs { piece, .. } => {
+            piece.len()
+        }
+        ModelEvent::ToolCall { id, name, .. } => CALL_BYTES + id.len() + name.len(),
+        _ => 0,
     }
 }
 
@@ -94,6 +126,25 @@ mod tests {
         }
         assert!(matches!(answer.push(mebibyte()), Err(ModelError::BadReply { .. })));
         assert_eq!(answer.text.len(), 4 << 20);
+    }
+
+    #[test]
+    fn calls_that_come_in_turns_are_put_together_by_their_numbers() {
+        let begin = |index, name: &str| ModelEvent::ToolCall {
+            index,
+            id: format!("c{index}"),
+            name: name.to_owned(),
+        };
+        let args = |index, piece: &str| ModelEvent::ToolArgs { index, piece: piece.to_owned() };
+        let mut answer = Collected::default();
+        for event in [begin(0, "read"), args(0, "{\"a\""), begin(3, "list"), args(3, "{}"), args(0, ":1}")] {
+            answer.push(event).unwrap();
+        }
+        assert_eq!(
+            answer.calls,
+            [ToolCall::new("c0", "read", "{\"a\":1}"), ToolCall::new("c3", "list", "{}")]
+        );
+        assert!(matches!(answer.push(args(7, "{")), Err(ModelError::BadReply { .. })));
     }
 
     #[test]

@@ -16,6 +16,23 @@ pub enum ModelEvent {
     Text(String),
     /// The next piece of the model's thinking, where the server shows it; never empty.
     Reasoning(String),
+    /// The model begins to ask for a tool.
+    ToolCall {
+        /// Which of the answer's calls it is, as the server numbers them.
+        index: u32,
+        /// The server's name for the call.
+        id: String,
+        /// The tool.
+        name: String,
+    },
+    /// The next piece of the arguments of a call that has begun; never empty. They are complete when the next call
+    /// begins, or the answer has finished.
+    ToolArgs {
+        /// Which of the answer's calls it belongs to.
+        index: u32,
+        /// The piece: a part of a JSON text.
+        piece: String,
+    },
     /// Tokens counted so far for the whole call. A later one replaces an earlier one.
     Usage(Usage),
     /// The answer is complete. Always the last event.

@@ -14,6 +14,7 @@
 mod anthropic;
 mod connection;
 mod dialect;
+mod embeddings;
 mod limits;
 mod openai;
 mod refusal;
@@ -31,6 +32,7 @@ use reqwest::header::CONTENT_TYPE;
 
 pub use self::tls::client_tls;
 
+pub use self::embeddings::HttpEmbedder;
 use self::limits::Limits;
 use self::target::Target;
 use crate::{

@@ -31,23 +31,42 @@
 //! [`ModelSettings`]. (The one exception is the operating system's certificate store, for `https`.) It never retries:
 //! [`ModelError::retry`] tells the caller whether to.
 
+mod budget;
 mod collected;
+mod compact;
+mod context;
+mod embed;
 mod error;
 mod event;
 mod http;
+mod prices;
 mod provider;
 mod request;
 mod rounded;
 mod settings;
 mod stream;
+mod tokens;
+mod tool;
 
+pub use budget::{BudgetError, BudgetSettings, TokenBudget};
 pub use collected::Collected;
+pub use compact::{
+    CompactError, CompactReport, Compacted, Compaction, Compactor, Relevance, SharedWords, Summarizer,
+    Summary,
+};
+pub use context::{Built, ContextBuilder, ContextError, ContextParts, ContextReport, Cut, Remembered, Why};
+pub use embed::Embedder;
 pub use error::{ModelError, TimeoutPhase};
 pub use event::{FinishReason, ModelEvent, Usage};
-pub use http::{HttpProvider, client_tls};
+pub use http::{HttpEmbedder, HttpProvider, client_tls};
 pub use mesh_resilience::Retry;
+pub use prices::{Price, PriceError, PriceTable, Tier};
 pub use provider::{BoxFuture, Provider};
 pub use request::{ChatRequest, JsonSchema, Message, Role};
 pub use rounded::Rounded;
 pub use settings::{ModelSettings, ProviderKind, Secret, Timeouts};
 pub use stream::ModelStream;
+pub use tokens::{
+    Bpe, Calibrated, ErrorBound, Estimator, Family, Framing, TokenCounter, Tokens, counter_for,
+};
+pub use tool::{ToolCall, ToolForm};

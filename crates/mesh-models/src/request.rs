@@ -3,6 +3,8 @@
 use serde_json::Value;
 use tokio::time::Instant;
 
+use crate::{ToolCall, ToolForm};
+
 /// One call of a model: the conversation so far and how to go on.
 ///
 /// ```
@@ -18,6 +20,8 @@ pub struct ChatRequest {
     pub model: Option<String>,
     /// Instructions that stand above the conversation.
     pub system: Option<String>,
+    /// Tools that the model may ask for.
+    pub tools: Vec<ToolForm>,
     /// The conversation, oldest first; at least one message.
     pub messages: Vec<Message>,
     /// Most tokens to write. `None` leaves it to the server; for Anthropic, which demands a number, it means 4096.
@@ -56,6 +60,13 @@ impl ChatRequest {
     #[must_use]
     pub fn with_system(mut self, system: impl Into<String>) -> Self {
         self.system = Some(system.into());
+        self
+    }
+
+    /// Adds a tool that the model may ask for.
+    #[must_use]
+    pub fn with_tool(mut self, tool: ToolForm) -> Self {
+        self.tools.push(tool);
         self
     }
 
@@ -101,21 +112,38 @@ impl ChatRequest {
 pub struct Message {
     /// Who speaks.
     pub role: Role,
-    /// What is said.
+    /// What is said; for a tool, its result.
     pub text: String,
+    /// The tools that the model wants to be called; only the model's turns have any.
+    pub calls: Vec<ToolCall>,
+    /// The id of the call whose result this is; only a tool's turns have one.
+    pub answers: Option<String>,
 }
 
 impl Message {
     /// A turn of the user.
     #[must_use]
     pub fn user(text: impl Into<String>) -> Self {
-        Self { role: Role::User, text: text.into() }
+        Self { role: Role::User, text: text.into(), calls: Vec::new(), answers: None }
     }
 
     /// A turn of the model.
     #[must_use]
     pub fn assistant(text: impl Into<String>) -> Self {
-        Self { role: Role::Assistant, text: text.into() }
+        Self { role: Role::Assistant, ..Self::user(text) }
+    }
+
+    /// A turn in which the model asks for tools. Each call must be answered by a [`tool`](Self::tool) turn before the
+    /// next turn of somebody else; providers refuse a conversation in which one is missing.
+    #[must_use]
+    pub fn calling(text: impl Into<String>, calls: impl IntoIterator<Item = ToolCall>) -> Self {
+        Self { calls: calls.into_iter().collect(), ..Self::assistant(text) }
+    }
+
+    /// The result of the call with the id `call`.
+    #[must_use]
+    pub fn tool(call: impl Into<String>, result: impl Into<String>) -> Self {
+        Self { role: Role::Tool, answers: Some(call.into()), ..Self::user(result) }
     }
 }
 
@@ -127,6 +155,8 @@ pub enum Role {
     User,
     /// The model.
     Assistant,
+    /// A tool that the model asked for.
+    Tool,
 }
 
 /// The form of a JSON answer.

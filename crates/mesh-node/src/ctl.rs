@@ -14,6 +14,7 @@ mod error;
 mod indent;
 mod lines;
 mod listing;
+mod memory;
 mod message;
 mod output;
 mod placement;
@@ -159,6 +160,7 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
             if output.is_json { Ok(output.line(&reply)?) } else { Ok(()) }
         }
         Command::Drain { node, timeout } => drain::drain(mesh, node, *timeout, output).await,
+        Command::Memory(args) => memory::memory(mesh, args, output).await,
         Command::Runs(command) => runs::runs(mesh, command, output).await,
         Command::Tools(command) => tools::run(mesh, command, output).await,
         Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(mesh, args, output).await,

@@ -50,6 +50,8 @@ ids! {
     CheckpointId, "checkpoint";
     /// Which request for an approval.
     ApprovalId, "approval";
+    /// Which memory.
+    MemoryId, "memory";
 }
 
 impl ApprovalId {

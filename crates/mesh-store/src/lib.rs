@@ -6,6 +6,7 @@
 //!        ├── calls         the tool ledger: intent before, outcome after
 //!        └── lease         one writer: who has an old epoch is refused
 //!  blobs                   bytes by their hash, once      approvals   what humans decided, once
+//!  memories                what agents keep, by scope, found by their words
 //! ```
 //!
 //! A [`Store`] is one SQLite file ([`Store::open_sqlite`]) or a Postgres database ([`Store::open_postgres`]), and behaves
@@ -44,12 +45,14 @@ mod id;
 mod journal;
 mod leases;
 mod ledger;
+mod memories;
 mod name;
 mod postgres;
 mod retention;
 mod run;
 mod runs;
 mod schema;
+mod scope;
 mod sqlite;
 mod store;
 mod sum;
@@ -64,14 +67,16 @@ pub use blobs::BLOB_BYTES_MAX;
 pub use changes::{Changes, Written};
 pub use checkpoints::{CHECKPOINT_BYTES_MAX, Checkpoint, LatestCheckpoint, NewCheckpoint};
 pub use error::StoreError;
-pub use id::{ApprovalId, CheckpointId, InvalidId};
+pub use id::{ApprovalId, CheckpointId, InvalidId, MemoryId};
 pub use journal::{ENTRY_BYTES_MAX, Entry, JournalPage, NewEntry};
 pub use leases::{Lease, Resource};
 pub use ledger::{Call, CallOutcome, CallPolicy, Intent, NewCall};
+pub use memories::{FoundMemory, MEMORY_BYTES_MAX, Memory, MemoryChanges, MemoryEvent, MemoryState};
 pub use name::{InvalidName, Name, RunId};
 pub use postgres::PostgresOptions;
 pub use run::Run;
 pub use runs::{NewRun, RunFilter};
+pub use scope::MemoryScope;
 pub use sqlite::SqliteOptions;
 pub use store::Store;
 pub use sum::{ContentHash, InvalidHash};

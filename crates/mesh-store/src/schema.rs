@@ -10,9 +10,11 @@ struct Migration {
 }
 
 /// The newest schema that this program knows.
-pub(crate) const KNOWN: u32 = 1;
+pub(crate) const KNOWN: u32 = 2;
 
-const MIGRATIONS: &[Migration] = &[Migration {
+const MIGRATIONS: &[Migration] = &[RUNS, MEMORIES];
+
+const RUNS: Migration = Migration {
     version: 1,
     statements: &[
         "CREATE TABLE leases (resource TEXT PRIMARY KEY, holder TEXT NOT NULL, epoch {int} NOT NULL,
@@ -54,11 +56,45 @@ const MIGRATIONS: &[Migration] = &[Migration {
             action_hash {bytes} NOT NULL, note TEXT NOT NULL, sum {bytes} NOT NULL,
             PRIMARY KEY (approval, seq))",
     ],
-}];
+};
+
+/// Words are looked up by what each database brings: SQLite's FTS5, filled by triggers, or a `tsvector` of Postgres. Both
+/// follow from the rows, so they are in no backup.
+const MEMORIES: Migration = Migration {
+    version: 2,
+    statements: &[
+        "CREATE TABLE memory_scopes (scope {bytes} PRIMARY KEY, path TEXT NOT NULL, version {int} NOT NULL,
+            model TEXT NOT NULL, dimensions {int} NOT NULL, sum {bytes} NOT NULL) {kept}",
+        "CREATE TABLE memories (id {bytes} PRIMARY KEY, scope {bytes} NOT NULL REFERENCES memory_scopes (scope),
+            number {int} NOT NULL UNIQUE, hash {bytes} NOT NULL, content TEXT NOT NULL, metadata TEXT NOT NULL,
+            importance {int} NOT NULL, by_whom TEXT NOT NULL, created_ms {int} NOT NULL,
+            updated_ms {int} NOT NULL, accessed_ms {int} NOT NULL, accesses {int} NOT NULL,
+            expires_ms {int} NOT NULL, vector {bytes} NOT NULL, sum {bytes} NOT NULL)",
+        "CREATE UNIQUE INDEX memories_by_hash ON memories (scope, hash)",
+        "CREATE INDEX memories_by_scope ON memories (scope, id)",
+        "CREATE TABLE memory_events (memory {bytes} NOT NULL REFERENCES memories (id) ON DELETE CASCADE,
+            seq {int} NOT NULL, at_ms {int} NOT NULL, by_whom TEXT NOT NULL, what TEXT NOT NULL,
+            before TEXT NOT NULL, sum {bytes} NOT NULL, PRIMARY KEY (memory, seq))",
+        "sqlite: CREATE VIRTUAL TABLE memory_words USING fts5 (content, scope,
+            tokenize = 'unicode61 remove_diacritics 0')",
+        "sqlite: CREATE TRIGGER memory_is_added AFTER INSERT ON memories BEGIN
+            INSERT INTO memory_words (rowid, content, scope)
+            VALUES (new.number, new.content, lower(hex(new.scope))); END",
+        "sqlite: CREATE TRIGGER memory_is_changed AFTER UPDATE OF content ON memories BEGIN
+            UPDATE memory_words SET content = new.content WHERE rowid = new.number; END",
+        "sqlite: CREATE TRIGGER memory_is_gone AFTER DELETE ON memories BEGIN
+            DELETE FROM memory_words WHERE rowid = old.number; END",
+        "postgres: ALTER TABLE memories ADD COLUMN words tsvector
+            GENERATED ALWAYS AS (to_tsvector('simple'::regconfig, content)) STORED",
+        "postgres: CREATE INDEX memories_by_word ON memories USING gin (words)",
+    ],
+};
 
 /// What a database calls things.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Dialect {
+    /// Stands before statements that are for it alone.
+    pub(crate) name: &'static str,
     pub(crate) bytes: &'static str,
     pub(crate) int: &'static str,
     /// What stands behind a table whose rows are small, and kept in the order of their key.
@@ -66,9 +102,15 @@ pub(crate) struct Dialect {
 }
 
 impl Dialect {
-    fn spell(&self, statement: &str) -> String {
+    /// The statement as it is written here; `None` if it is for another database.
+    fn spell(&self, statement: &str) -> Option<String> {
+        let statement = match statement.split_once(": ") {
+            Some((name, statement)) if name == self.name => statement,
+            Some((name, _)) if ["sqlite", "postgres"].contains(&name) => return None,
+            _ => statement,
+        };
         let statement = statement.replace("{bytes}", self.bytes).replace("{int}", self.int);
-        statement.replace("{kept}", self.kept)
+        Some(statement.replace("{kept}", self.kept))
     }
 }
 
@@ -82,7 +124,7 @@ pub(crate) fn steps(found: u32, dialect: Dialect) -> Result<Vec<(u32, Vec<String
     }
     let missing = MIGRATIONS.iter().filter(|step| step.version > found);
     Ok(missing
-        .map(|step| (step.version, step.statements.iter().map(|text| dialect.spell(text)).collect()))
+        .map(|step| (step.version, step.statements.iter().filter_map(|text| dialect.spell(text)).collect()))
         .collect())
 }
 
@@ -137,4 +179,11 @@ tables! {
         "events", "chain", "sum") ("$1", "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12");
     "approval_events": ("approval", "seq"; "at_ms", "actor", "what", "action_hash", "note", "sum")
         ("$1, $2", "$1, $2, $3, $4, $5, $6, $7, $8");
+    "memory_scopes": ("scope"; "path", "version", "model", "dimensions", "sum")
+        ("$1", "$1, $2, $3, $4, $5, $6");
+    "memories": ("id"; "scope", "number", "hash", "content", "metadata", "importance", "by_whom", "created_ms",
+        "updated_ms", "accessed_ms", "accesses", "expires_ms", "vector", "sum")
+        ("$1", "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15");
+    "memory_events": ("memory", "seq"; "at_ms", "by_whom", "what", "before", "sum")
+        ("$1, $2", "$1, $2, $3, $4, $5, $6, $7");
 }

@@ -8,6 +8,9 @@ use crate::value::{Row, Value};
 /// Statements are Postgres': parameters are `$1`, `$2`…, and rows are locked by a final `FOR UPDATE`. A database that
 /// has one writer at a time takes that for granted.
 pub(crate) trait Tx: Send {
+    /// Whether it is of Postgres, for the few things that databases have no common word for.
+    const IS_POSTGRES: bool;
+
     /// How many rows it changed.
     fn execute(
         &mut self,

@@ -1,11 +1,11 @@
 //! Anthropic's Messages API.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::dialect::{parse, piece, reported};
 use super::schema;
-use crate::{ChatRequest, FinishReason, ModelError, ModelEvent, Role, Usage};
+use crate::{ChatRequest, FinishReason, Message, ModelError, ModelEvent, Role, Usage};
 
 /// The API demands a limit; this one fits all its models.
 const MAX_TOKENS_DEFAULT: u32 = 4096;
@@ -16,6 +16,8 @@ pub(super) struct Body<'a> {
     max_tokens: u32,
     messages: Vec<Turn<'a>>,
     stream: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Tool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     system: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,7 +31,29 @@ pub(super) struct Body<'a> {
 #[derive(Debug, Serialize)]
 struct Turn<'a> {
     role: &'static str,
-    content: &'a str,
+    content: Content<'a>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Content<'a> {
+    Text(&'a str),
+    Blocks(Vec<Block<'a>>),
+}
+
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Block<'a> {
+    Text { text: &'a str },
+    ToolUse { id: &'a str, name: &'a str, input: Value },
+    ToolResult { tool_use_id: &'a str, content: &'a str },
+}
+
+#[derive(Debug, Serialize)]
+struct Tool<'a> {
+    name: &'a str,
+    description: &'a str,
+    input_schema: &'a Value,
 }
 
 #[derive(Debug, Serialize)]
@@ -45,18 +69,17 @@ struct Format {
 
 impl<'a> Body<'a> {
     pub(super) fn new(request: &'a ChatRequest, model: &'a str) -> Self {
-        let turns = request.messages.iter().map(|message| {
-            let role = match message.role {
-                Role::User => "user",
-                Role::Assistant => "assistant",
-            };
-            Turn { role, content: &message.text }
+        let tools = request.tools.iter().map(|tool| Tool {
+            name: &tool.name,
+            description: &tool.description,
+            input_schema: &tool.schema,
         });
         Self {
             model,
             max_tokens: request.max_tokens.unwrap_or(MAX_TOKENS_DEFAULT),
-            messages: turns.collect(),
+            messages: turns(&request.messages),
             stream: true,
+            tools: tools.collect(),
             system: request.system.as_deref(),
             temperature: request.temperature,
             stop_sequences: &request.stop,
@@ -68,6 +91,52 @@ impl<'a> Body<'a> {
             }),
         }
     }
+}
+
+/// The results of one turn's calls are one turn of the user.
+fn turns(messages: &[Message]) -> Vec<Turn<'_>> {
+    let mut turns: Vec<Turn<'_>> = Vec::new();
+    let mut was_tool = false;
+    for message in messages {
+        let is_tool = message.role == Role::Tool;
+        match turns.last_mut() {
+            Some(Turn { content: Content::Blocks(blocks), .. }) if is_tool && was_tool => {
+                blocks.push(result(message));
+            }
+            _ => turns.push(turn(message)),
+        }
+        was_tool = is_tool;
+    }
+    turns
+}
+
+fn turn(message: &Message) -> Turn<'_> {
+    match message.role {
+        Role::User => Turn { role: "user", content: Content::Text(&message.text) },
+        Role::Tool => Turn { role: "user", content: Content::Blocks(vec![result(message)]) },
+        Role::Assistant if message.calls.is_empty() => {
+            Turn { role: "assistant", content: Content::Text(&message.text) }
+        }
+        Role::Assistant => {
+            // An empty text block is refused.
+            let text = Some(&*message.text).filter(|text| !text.is_empty()).map(|text| Block::Text { text });
+            let calls = message.calls.iter().map(|call| Block::ToolUse {
+                id: &call.id,
+                name: &call.name,
+                // What the model wrote may be no JSON; it must be told so by the result.
+                input: serde_json::from_str(&call.args)
+                    .ok()
+                    .filter(Value::is_object)
+                    .unwrap_or_else(|| json!({})),
+            });
+            Turn { role: "assistant", content: Content::Blocks(text.into_iter().chain(calls).collect()) }
+        }
+    }
+}
+
+fn result(message: &Message) -> Block<'_> {
+    let tool_use_id = message.answers.as_deref().unwrap_or_default();
+    Block::ToolResult { tool_use_id, content: &message.text }
 }
 
 /// Reads `data` fields up to `message_stop`. The type is in the data too, so the event's name isn't needed.
@@ -93,8 +162,8 @@ impl Decoder {
                 }
                 self.count(message.usage, on_event);
             }
-            "content_block_start" => on_block(event.content_block, on_event),
-            "content_block_delta" => on_block(event.delta, on_event),
+            "content_block_start" => on_block(event.index, event.content_block, on_event),
+            "content_block_delta" => on_block(event.index, event.delta, on_event),
             "message_delta" => {
                 let reason = event.delta.unwrap_or_default().stop_reason;
                 self.reason = reason.map(finish_reason).or(self.reason.take());
@@ -126,9 +195,17 @@ impl Decoder {
     }
 }
 
-/// Text and thinking; signatures, citations and the input of tools are no part of the answer's text.
-fn on_block(part: Option<Part>, mut on_event: impl FnMut(ModelEvent)) {
-    let part = part.unwrap_or_default();
+/// Text, thinking and calls; signatures and citations are no part of the answer's text.
+fn on_block(index: Option<u32>, part: Option<Part>, mut on_event: impl FnMut(ModelEvent)) {
+    let (index, part) = (index.unwrap_or_default(), part.unwrap_or_default());
+    if part.r#type.as_deref() == Some("tool_use")
+        && let (Some(id), Some(name)) = (part.id, part.name)
+    {
+        on_event(ModelEvent::ToolCall { index, id, name });
+    }
+    if let Some(piece) = piece(part.partial_json) {
+        on_event(ModelEvent::ToolArgs { index, piece });
+    }
     if let Some(thought) = piece(part.thinking) {
         on_event(ModelEvent::Reasoning(thought));
     }
@@ -150,6 +227,7 @@ fn finish_reason(reason: String) -> FinishReason {
 #[derive(Debug, Deserialize)]
 struct Event {
     r#type: String,
+    index: Option<u32>,
     message: Option<Start>,
     content_block: Option<Part>,
     delta: Option<Part>,
@@ -165,6 +243,10 @@ struct Start {
 /// A block, a piece of one, or the end of the message: each has some of the fields.
 #[derive(Debug, Default, Deserialize)]
 struct Part {
+    r#type: Option<String>,
+    id: Option<String>,
+    name: Option<String>,
+    partial_json: Option<String>,
     text: Option<String>,
     thinking: Option<String>,
     stop_reason: Option<String>,

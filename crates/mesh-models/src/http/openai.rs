@@ -5,12 +5,14 @@ use serde_json::Value;
 
 use super::dialect::{parse, piece, reported};
 use super::schema;
-use crate::{ChatRequest, FinishReason, ModelError, ModelEvent, Role, Usage};
+use crate::{ChatRequest, FinishReason, Message, ModelError, ModelEvent, Role, Usage};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Body<'a> {
     model: &'a str,
     messages: Vec<Turn<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tools: Vec<Tool<'a>>,
     stream: bool,
     stream_options: StreamOptions,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,6 +31,61 @@ pub(super) struct Body<'a> {
 struct Turn<'a> {
     role: &'static str,
     content: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    tool_calls: Vec<Call<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_call_id: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct Call<'a> {
+    id: &'a str,
+    r#type: &'static str,
+    function: CalledFunction<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct CalledFunction<'a> {
+    name: &'a str,
+    arguments: &'a str,
+}
+
+#[derive(Debug, Serialize)]
+struct Tool<'a> {
+    r#type: &'static str,
+    function: Function<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Function<'a> {
+    name: &'a str,
+    description: &'a str,
+    parameters: &'a Value,
+}
+
+impl<'a> Turn<'a> {
+    fn system(text: &'a str) -> Self {
+        Self { role: "system", content: text, tool_calls: Vec::new(), tool_call_id: None }
+    }
+
+    fn of(message: &'a Message) -> Self {
+        let role = match message.role {
+            Role::User => "user",
+            Role::Assistant => "assistant",
+            Role::Tool => "tool",
+        };
+        let calls = message.calls.iter().map(|call| Call {
+            id: &call.id,
+            r#type: "function",
+            function: CalledFunction { name: &call.name, arguments: &call.args },
+        });
+        Self {
+            role,
+            content: &message.text,
+            tool_calls: calls.collect(),
+            tool_call_id: message.answers.as_deref(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -51,17 +108,16 @@ struct NamedSchema<'a> {
 
 impl<'a> Body<'a> {
     pub(super) fn new(request: &'a ChatRequest, model: &'a str, has_completion_limit: bool) -> Self {
-        let system = request.system.iter().map(|text| Turn { role: "system", content: text });
-        let turns = request.messages.iter().map(|message| {
-            let role = match message.role {
-                Role::User => "user",
-                Role::Assistant => "assistant",
-            };
-            Turn { role, content: &message.text }
+        let system = request.system.iter().map(|text| Turn::system(text));
+        let turns = request.messages.iter().map(Turn::of);
+        let tools = request.tools.iter().map(|tool| Tool {
+            r#type: "function",
+            function: Function { name: &tool.name, description: &tool.description, parameters: &tool.schema },
         });
         Self {
             model,
             messages: system.chain(turns).collect(),
+            tools: tools.collect(),
             stream: true,
             stream_options: StreamOptions { include_usage: true },
             max_tokens: request.max_tokens.filter(|_| !has_completion_limit),
@@ -114,6 +170,9 @@ impl Decoder {
             if let Some(text) = piece(delta.content).or_else(|| piece(delta.refusal)) {
                 on_event(ModelEvent::Text(text));
             }
+            for call in delta.tool_calls.unwrap_or_default() {
+                on_call(call, &mut on_event);
+            }
             if let Some(reason) = choice.finish_reason {
                 self.reason = Some(finish_reason(reason));
             }
@@ -122,6 +181,18 @@ impl Decoder {
             on_event(ModelEvent::Usage(usage.into()));
         }
         Ok(())
+    }
+}
+
+/// The first piece of a call names it; some servers send the whole call as one piece, without a number.
+fn on_call(call: CallPiece, mut on_event: impl FnMut(ModelEvent)) {
+    let index = call.index.unwrap_or_default();
+    let function = call.function.unwrap_or_default();
+    if let (Some(id), Some(name)) = (piece(call.id), piece(function.name)) {
+        on_event(ModelEvent::ToolCall { index, id, name });
+    }
+    if let Some(piece) = piece(function.arguments) {
+        on_event(ModelEvent::ToolArgs { index, piece });
     }
 }
 
@@ -156,6 +227,20 @@ struct Delta {
     refusal: Option<String>,
     reasoning_content: Option<String>,
     reasoning: Option<String>,
+    tool_calls: Option<Vec<CallPiece>>,
+}
+
+#[derive(Debug, Deserialize)]
+struct CallPiece {
+    index: Option<u32>,
+    id: Option<String>,
+    function: Option<FunctionPiece>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+struct FunctionPiece {
+    name: Option<String>,
+    arguments: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]

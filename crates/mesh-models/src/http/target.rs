@@ -67,11 +67,28 @@ impl Target {
         self.dialect.decoder(self.model_for(request))
     }
 
+    /// The same server's address for embeddings.
+    pub(super) fn for_embeddings(mut self) -> Self {
+        let path = self.url.path();
+        let path = format!("{}/embeddings", path.strip_suffix("/chat/completions").unwrap_or(path));
+        self.url.set_path(&path);
+        let mut shown = self.url.clone();
+        shown.set_query(None);
+        self.shown = shown.into();
+        self.headers.remove(ACCEPT);
+        self
+    }
+
+    /// A request with this body, ready to be sent.
+    pub(super) fn post_body(&self, client: &Client, body: Vec<u8>) -> RequestBuilder {
+        client.post(self.url.clone()).headers(self.headers.clone()).body(body)
+    }
+
     /// The request, ready to be sent.
     pub(super) fn post(&self, client: &Client, request: &ChatRequest) -> Result<RequestBuilder, ModelError> {
         check(request)?;
         let body = self.dialect.body(request, self.model_for(request))?;
-        Ok(client.post(self.url.clone()).headers(self.headers.clone()).body(body))
+        Ok(self.post_body(client, body))
     }
 
     fn model_for<'a>(&'a self, request: &'a ChatRequest) -> &'a str {

@@ -4,7 +4,9 @@
 
 mod anthropic;
 mod cancel;
+mod embeddings;
 mod failures;
 mod limits;
 mod openai;
 mod server;
+mod tools;

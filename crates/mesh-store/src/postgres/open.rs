@@ -12,7 +12,7 @@ use super::cause::cause;
 use crate::StoreError;
 use crate::schema::{self, Dialect};
 
-const DIALECT: Dialect = Dialect { bytes: "BYTEA", int: "BIGINT", kept: "" };
+const DIALECT: Dialect = Dialect { name: "postgres", bytes: "BYTEA", int: "BIGINT", kept: "" };
 
 /// Whoever brings the tables up to date holds this, so that of several nodes that start at once one does. Any number
 /// does; this is "mesh".

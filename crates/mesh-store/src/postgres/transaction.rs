@@ -36,6 +36,8 @@ impl<'c> PostgresTx<'c> {
 }
 
 impl Tx for PostgresTx<'_> {
+    const IS_POSTGRES: bool = true;
+
     async fn execute(&mut self, sql: &'static str, values: &[Value]) -> Result<u64, StoreError> {
         let done = bound(sql, values).execute(&mut *self.transaction).await;
         done.map(|done| done.rows_affected()).map_err(|error| self.note(&error))

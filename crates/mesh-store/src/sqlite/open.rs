@@ -16,7 +16,7 @@ use crate::{StoreError, Value};
 /// Marks the file as ours, for `file(1)` and for us: "mesh".
 const APPLICATION_ID: i32 = 0x6d65_7368;
 
-const DIALECT: Dialect = Dialect { bytes: "BLOB", int: "INTEGER", kept: "WITHOUT ROWID" };
+const DIALECT: Dialect = Dialect { name: "sqlite", bytes: "BLOB", int: "INTEGER", kept: "WITHOUT ROWID" };
 
 /// Opens the file for writing, after making it where it is missing and bringing it up to date.
 pub(super) fn writer(path: &Path, options: &SqliteOptions) -> Result<SqliteTx, StoreError> {

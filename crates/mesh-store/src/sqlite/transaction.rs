@@ -59,6 +59,8 @@ impl SqliteTx {
 }
 
 impl Tx for SqliteTx {
+    const IS_POSTGRES: bool = false;
+
     fn execute(
         &mut self,
         sql: &'static str,

@@ -7,6 +7,7 @@ mod checkpoints;
 mod journal;
 mod leases;
 mod ledger;
+mod memories;
 mod runs;
 mod tampered;
 
@@ -56,6 +57,10 @@ cases! {
         an_edit_is_approved_as_it_is, what_nobody_answers_expires_as_a_no, every_event_is_on_record,
         an_answer_to_another_action_does_not_count, who_asks_again_finds_what_was_asked_before,
         what_a_rule_approves_is_on_record;
+    memories: a_memory_is_what_was_put_until_it_is_forgotten, of_two_who_saw_the_same_one_decides_again,
+        a_scope_sees_nothing_of_another, a_memory_is_found_by_its_words_as_they_are_now,
+        words_of_a_question_are_never_operators, a_damaged_memory_is_not_believed,
+        memories_are_in_a_backup_and_found_again;
     backups: a_backup_while_in_use_is_of_one_moment, a_damaged_backup_restores_nothing,
         a_store_that_is_not_empty_is_not_filled;
     tampered: a_changed_entry_ends_the_good_prefix, a_missing_entry_is_noticed, an_entry_of_another_run_is_noticed,
