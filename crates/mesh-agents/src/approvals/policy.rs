@@ -106,13 +106,15 @@ impl Policies {
             level,
             timeout: strict().filter_map(|rule| rule.timeout).min().unwrap_or(self.timeout),
             needed: strict().map(|rule| rule.needed).max().unwrap_or(1).max(1),
-            approvers: strict().filter_map(|rule| rule.approvers.clone()).reduce(common),
+            approvers: strict()
+                .filter_map(|rule| rule.approvers.clone())
+                .reduce(|one, other| common(one, &other)),
         }
     }
 }
 
 /// Who is in both lists.
-fn common(one: Vec<String>, other: Vec<String>) -> Vec<String> {
+fn common(one: Vec<String>, other: &[String]) -> Vec<String> {
     one.into_iter().filter(|name| other.contains(name)).collect()
 }
 

@@ -93,7 +93,8 @@ impl Request {
     }
 
     /// What names the request within its run, or of its agent where there is no run, as `step/3`: who asks again under the
-    /// same key, after a restart too, goes on with the request that is there. By default it is one of its own.
+    /// same key, after a restart too, goes on with the request that is there, and with what was decided then: another occasion
+    /// takes another key. By default it is one of its own.
     #[must_use]
     pub fn key(mut self, key: impl Into<String>) -> Self {
         self.key = Some(key.into());

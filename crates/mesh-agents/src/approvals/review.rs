@@ -209,7 +209,7 @@ impl Gate {
                     reason: error.to_string(),
                 };
                 let sheets: Sheets = serde_json::from_value(permit.args).map_err(bad)?;
-                Ok(reviewed(permit.id, sheets, permit.is_edited, permit.by))
+                Ok(reviewed(permit.id, sheets, permit.is_edited, &permit.by))
             }
             Decision::Denied(denial) => {
                 let items = review.items.into_iter().map(|item| (item, Verdict::Rejected)).collect();
@@ -238,7 +238,7 @@ impl Gate {
     }
 }
 
-fn reviewed(id: ApprovalId, sheets: Sheets, is_edited: bool, by: Vec<String>) -> Reviewed {
+fn reviewed(id: ApprovalId, sheets: Sheets, is_edited: bool, by: &[String]) -> Reviewed {
     // Who approved all of it said nothing of each.
     let verdict_of = |sheet: &Sheet| if is_edited { sheet.verdict } else { Verdict::Approved };
     let items: Vec<(Item, Verdict)> =
@@ -353,11 +353,11 @@ mod tests {
         let [one, two] = items();
         let of = |first, second| {
             let args = edited("n", &[(one.clone(), first), (two.clone(), second)]);
-            reviewed(ApprovalId::of("r", "k"), serde_json::from_value(args).unwrap(), true, Vec::new())
+            reviewed(ApprovalId::of("r", "k"), serde_json::from_value(args).unwrap(), true, &[])
         };
         let some = of(Verdict::Approved, Verdict::Rejected);
         assert_eq!(some.verdict, Verdict::Modified);
-        assert_eq!(some.passed().unwrap(), [one.clone()]);
+        assert_eq!(some.passed().unwrap(), std::slice::from_ref(&one));
         let none = of(Verdict::Rejected, Verdict::Rejected);
         assert_eq!(none.verdict, Verdict::Rejected);
         assert!(none.passed().is_err());

@@ -1,5 +1,7 @@
 //! Approvals as agents and people meet them: nodes with a store, and clients with certificates.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
+
 mod answers;
 mod desk;
 mod entitled;

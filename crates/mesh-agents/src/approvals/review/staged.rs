@@ -65,7 +65,7 @@ pub enum NoStages {
         /// The stage.
         stage: String,
         /// Who rejected it, and why.
-        denial: Denial,
+        denial: Box<Denial>,
         /// The stages before it.
         finished: Vec<StageResult>,
     },
@@ -85,7 +85,7 @@ pub enum NoStages {
         /// The stage.
         stage: String,
         /// Why.
-        error: GateError,
+        error: Box<GateError>,
         /// The stages before it.
         finished: Vec<StageResult>,
     },
@@ -224,13 +224,15 @@ impl StagedReview {
             .key(format!("review/{name}"));
         let reviewed = self.gate.review(review).await.map_err(|error| NoStages::Undecided {
             stage: name.clone(),
-            error,
+            error: Box::new(error),
             finished: finished.to_vec(),
         })?;
         let verdict = Some(reviewed.verdict);
         match reviewed.passed() {
             Ok(items) => Ok(StageResult { stage: name, verdict, items }),
-            Err(denial) => Err(NoStages::Rejected { stage: name, denial, finished: finished.to_vec() }),
+            Err(denial) => {
+                Err(NoStages::Rejected { stage: name, denial: Box::new(denial), finished: finished.to_vec() })
+            }
         }
     }
 
