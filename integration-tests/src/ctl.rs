@@ -1,7 +1,7 @@
 use std::fmt;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -108,6 +108,14 @@ impl<'a> Ctl<'a> {
         Feed { process: Some(process), writer: Some(writer) }
     }
 
+    /// Starts a command that reads what is [typed](Typed::types) into it.
+    #[must_use]
+    pub fn typed(&self, args: &[&str]) -> Typed {
+        let mut process = self.lab.run(self.command().args(args).stdin(Stdio::piped()), "typed");
+        let stdin = process.take_stdin();
+        Typed { pending: Pending { process, began: Instant::now() }, stdin }
+    }
+
     fn command(&self) -> Command {
         let mut command = (self.within)(&binary("meshctl"));
         command.arg("--state").arg(&self.state).arg("--json");
@@ -192,6 +200,39 @@ impl Pending {
         let code = self.process.wait(COMMAND_MAX);
         let elapsed = self.began.elapsed();
         Outcome { code, stdout: self.process.stdout(), stderr: self.process.stderr(), elapsed }
+    }
+}
+
+/// A command into which lines are typed.
+#[derive(Debug)]
+pub struct Typed {
+    pending: Pending,
+    stdin: ChildStdin,
+}
+
+impl Typed {
+    /// Types a line.
+    ///
+    /// # Panics
+    /// If the command reads no more.
+    pub fn types(&mut self, line: &str) {
+        writeln!(self.stdin, "{line}").expect("the command reads what is typed");
+    }
+
+    /// What it has printed so far.
+    #[must_use]
+    pub fn printed(&self) -> String {
+        self.pending.printed()
+    }
+
+    /// Waits for its end, with nothing more to be read.
+    ///
+    /// # Panics
+    /// If it has not ended after 70 s.
+    #[must_use]
+    pub fn outcome(self) -> Outcome {
+        drop(self.stdin);
+        self.pending.outcome()
     }
 }
 

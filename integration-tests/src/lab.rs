@@ -79,6 +79,17 @@ impl Lab {
         self.start_command(command, name, LOOPBACK, &["--join", seed.addr()])
     }
 
+    /// Starts a node that is a program of its own, with more arguments, and waits until it answers messages.
+    ///
+    /// # Panics
+    /// As [`Lab::start`].
+    #[must_use]
+    pub fn start_own(&self, program: &Path, name: &str, args: &[&str]) -> Node {
+        let mut command = quiet(program);
+        command.args(["--name", name, "--state"]).arg(self.state());
+        self.start_command(command, name, LOOPBACK, args)
+    }
+
     /// Starts a node with the lab actors that listens elsewhere, by a command that `within` makes of the program.
     pub(crate) fn start_within(
         &self,

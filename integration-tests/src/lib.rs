@@ -31,7 +31,7 @@ mod setting;
 mod tap;
 
 pub use binaries::{binary, example, workspace};
-pub use ctl::{Ctl, Feed, Outcome, Pending};
+pub use ctl::{Ctl, Feed, Outcome, Pending, Typed};
 pub use eventually::{eventually, poll, throughout};
 pub use figures::{Figures, report};
 pub use hosts::Hosts;

@@ -178,6 +178,29 @@ impl<M: Message> Recipient<M> {
     }
 }
 
+/// A recipient is a way itself, so that another way can lead through it: one that counts, guards or chooses.
+impl<M: Message> Deliver<M> for Recipient<M> {
+    fn path(&self) -> String {
+        self.to.path()
+    }
+
+    fn try_tell(&self, message: M, meta: &Meta) -> Result<(), TryTellError<M>> {
+        self.to.try_tell(message, meta)
+    }
+
+    fn tell(&self, message: M, meta: Meta) -> BoxFuture<'static, Result<(), TellError>> {
+        self.to.tell(message, meta)
+    }
+
+    fn try_ask(&self, message: M, meta: Meta) -> Result<Receipt<M::Reply>, (M, Meta)> {
+        self.to.try_ask(message, meta)
+    }
+
+    fn ask(&self, message: M, meta: Meta) -> BoxFuture<'static, Result<M::Reply, AskError>> {
+        self.to.ask(message, meta)
+    }
+}
+
 impl<M: Message> Clone for Recipient<M> {
     fn clone(&self) -> Self {
         Self { to: Arc::clone(&self.to) }

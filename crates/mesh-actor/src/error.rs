@@ -1,9 +1,13 @@
 //! Why a message brought no reply, and whether to try again.
 
+mod health;
+
 use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+use mesh_resilience::{CircuitOpen, Retry, Retryable, State};
 
 /// Why an ask brought no reply, or a tell was not accepted.
 ///
@@ -169,6 +173,18 @@ pub enum AskError {
         /// What it lacks.
         lacks: String,
     },
+    /// A circuit breaker let the message not pass: its target was not well lately. Nothing was sent. Ask another target,
+    /// or this one when the time is over.
+    #[error("{}", CircuitOpen::new(name, *state, *retry_after))]
+    CircuitOpen {
+        /// The breaker: `node/actor`, or `node:NAME` for that of a node.
+        name: String,
+        /// Open, or half-open with all its probes under way.
+        state: State,
+        /// When it may be worth asking again; `None` where nobody can know: an operator holds it open, or all probes are
+        /// under way.
+        retry_after: Option<Duration>,
+    },
     /// Another node reported an error that has no variant here; it knows whose fault it is.
     #[error("{failure}")]
     Remote {
@@ -224,17 +240,10 @@ fn sorted(names: &[String]) -> String {
 /// Why a tell was not accepted.
 pub type TellError = AskError;
 
-/// Whether to send a message again, and when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RetryHint {
-    /// The same message will fail again.
-    Never,
-    /// Once, after this time.
-    After(Duration),
-    /// With growing pauses: the cause heals by itself or not at all.
-    Backoff,
-}
+/// Whether to send a message again, and when: a retry's own word for it, so that a [`RetryPolicy`] understands it.
+///
+/// [`RetryPolicy`]: mesh_resilience::RetryPolicy
+pub type RetryHint = Retry;
 
 impl AskError {
     /// Whether the handler may have run, at least in part, although there is no reply.
@@ -261,6 +270,7 @@ impl AskError {
             | Self::BadName { .. }
             | Self::CannotSpawn { .. }
             | Self::Version { .. }
+            | Self::CircuitOpen { .. }
             | Self::Cancelled { .. } => false,
         }
     }
@@ -287,6 +297,7 @@ impl AskError {
             Self::BadName { .. } => "BAD_NAME",
             Self::CannotSpawn { .. } => "CANNOT_SPAWN",
             Self::Version { .. } => "VERSION",
+            Self::CircuitOpen { .. } => "CIRCUIT_OPEN",
             Self::Remote { failure } => &failure.code,
         }
     }
@@ -302,6 +313,9 @@ impl AskError {
             | Self::DeadlineExceeded { .. }
             | Self::NoSuchNode { .. }
             | Self::Unreachable { .. } => RetryHint::Backoff,
+            Self::CircuitOpen { name, state, retry_after } => {
+                CircuitOpen::new(name, *state, *retry_after).retry()
+            }
             Self::Remote { failure } => failure.retry,
             Self::BadPath { .. }
             | Self::UnknownKind { .. }

@@ -59,6 +59,7 @@ mod dead_letters;
 mod events;
 mod letter;
 mod mailbox;
+mod watermark;
 
 mod cell;
 mod info;
@@ -99,3 +100,4 @@ pub use system::{Runtimes, StillRunning, System};
 pub use tell::{Tell, TellFuture};
 pub use timer::{TIMERS_MAX, Timer, TooManyTimers};
 pub use tree::{TreeKind, TreeNode};
+pub use watermark::Watermark;

@@ -12,6 +12,7 @@ use crate::info::ActorState;
 use crate::remedy::Remedy;
 use crate::spec::{Class, Listing};
 use crate::supervisor::Supervision;
+use crate::watermark::Watermarks;
 
 pub(crate) struct Life {
     serial: u64,
@@ -94,6 +95,10 @@ impl Life {
 
     pub(crate) fn dead_letters(&self) -> &DeadLetters {
         self.supervision.dead_letters()
+    }
+
+    pub(crate) fn watermarks(&self) -> &Watermarks {
+        self.supervision.watermarks()
     }
 
     pub(crate) fn restarts(&self) -> u32 {

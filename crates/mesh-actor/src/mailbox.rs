@@ -96,7 +96,7 @@ impl<A: Actor> Mailbox<A> {
 
     /// What happened in this mailbox since it was made.
     pub fn counters(&self) -> Counters {
-        self.inner.lock().counters
+        self.inner.lock().counted()
     }
 
     /// Whether somebody waits for room.

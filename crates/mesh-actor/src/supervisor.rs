@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 
 use crate::dead_letters::DeadLetters;
 use crate::remedy::Remedy;
+use crate::watermark::Watermarks;
 
 pub(crate) use self::branch::Lineage;
 pub(crate) use self::charge::{Charge, Hatch, Hatchery, Traits};
@@ -46,11 +47,19 @@ struct Office {
     task: TaskRef<Order>,
     network: Handle,
     dead_letters: Arc<DeadLetters>,
+    watermarks: Arc<Watermarks>,
 }
 
 impl Supervision {
-    pub(crate) fn new(task: TaskRef<Order>, network: Handle, dead_letters: Arc<DeadLetters>) -> Self {
-        Self(Arc::new(Office { task, network, dead_letters }))
+    pub(crate) fn new(task: TaskRef<Order>, hatchery: &Hatchery) -> Self {
+        let network = hatchery.runtimes.network.clone();
+        let (dead_letters, watermarks) =
+            (Arc::clone(&hatchery.dead_letters), Arc::clone(&hatchery.watermarks));
+        Self(Arc::new(Office { task, network, dead_letters, watermarks }))
+    }
+
+    pub(crate) fn watermarks(&self) -> &Watermarks {
+        &self.0.watermarks
     }
 
     pub(crate) fn dead_letters(&self) -> &Arc<DeadLetters> {
@@ -99,9 +108,7 @@ impl ractor::Actor for Supervisor {
     type Arguments = Arc<Nursery>;
 
     async fn pre_start(&self, me: TaskRef<Order>, nursery: Arc<Nursery>) -> Result<Desk, ActorProcessingErr> {
-        let network = nursery.hatchery.runtimes.network.clone();
-        let dead_letters = Arc::clone(&nursery.hatchery.dead_letters);
-        Ok(Desk { supervision: Supervision::new(me, network, dead_letters), nursery })
+        Ok(Desk { supervision: Supervision::new(me, &nursery.hatchery), nursery })
     }
 
     async fn handle(

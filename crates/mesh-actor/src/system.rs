@@ -26,6 +26,7 @@ use crate::supervisor::{Charge, Child, Event, Hatchery, Nursery, Supervision, Su
 use crate::supervisor_ref::SupervisorRef;
 use crate::supervisor_spec::{SupervisionError, SupervisorSpec};
 use crate::tree::TreeNode;
+use crate::watermark::Watermark;
 
 /// How long killed actors get to come to their next await.
 const KILL_GRACE: Duration = Duration::from_secs(1);
@@ -72,8 +73,7 @@ impl System {
             }
         });
         let supervising = Mutex::new(Some(supervising));
-        let dead_letters = Arc::clone(&nursery.hatchery.dead_letters);
-        let supervision = Supervision::new(supervisor, network.clone(), dead_letters);
+        let supervision = Supervision::new(supervisor, &nursery.hatchery);
         Self { supervision, supervising, nursery }
     }
 
@@ -126,6 +126,12 @@ impl System {
     /// Hears of what happens in supervision from now on; one that is 1,024 events behind misses the oldest.
     pub fn events(&self) -> broadcast::Receiver<SupervisionEvent> {
         self.nursery.hatchery.events.subscribe()
+    }
+
+    /// Hears of mailboxes that become nearly full, and that are so no more, from now on; one that is 256 behind misses the
+    /// oldest.
+    pub fn watermarks(&self) -> broadcast::Receiver<Watermark> {
+        self.nursery.hatchery.watermarks.subscribe()
     }
 
     /// The messages that nobody will handle.

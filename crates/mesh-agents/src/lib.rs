@@ -3,21 +3,35 @@
 //! ```text
 //!  workflow    pure: a file becomes a plan, a run walks the plan
 //!  workflows   the actors that run it: NODE/workflows, and one for each run
+//!  swarm       pure: tasks that depend on one another, and which worker has which
 //!  Agent       the actor that does the work: a model with a role
 //!  Models      what the agents of a node think with
+//!  approvals   what people decide before an agent goes on: policies, NODE/approvals, reviews
+//!  lifecycle   pure: where an agent stands, and what may follow
+//!  durable     agents whose work outlives their process: NODE/runs, and one for each run
+//!  limits      one limit of a provider for the whole mesh
 //! ```
 //!
 //! - [`workflow`]: a workflow file is read, checked and resolved into a plan, and a run walks that plan.
 //! - [`workflows`]: runs as actors, which spread their agents over the mesh.
+//! - [`swarm`]: who does what next, by priorities, dependencies, capabilities and leases.
+//! - [`durable`]: agents whose steps are stored as they are done, and go on where they were left.
 //! - [`Agent`]: a model with instructions, as an actor that any node can spawn.
+//! - [`approvals`]: what an agent asks of people, and how they answer.
+//! - [`limits`]: shares of one limit, leased to nodes.
 //!
 //! All of it is made with the public API of the mesh. This crate does not open files or sockets, does not read the
 //! environment, and knows models by [`mesh_models::Provider`] alone.
 
 mod agent;
+pub mod approvals;
+pub mod durable;
 mod idle;
+pub mod lifecycle;
+pub mod limits;
 mod models;
 mod pieces;
+pub mod swarm;
 pub mod workflow;
 pub mod workflows;
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use mesh_resilience::{Classify, Retry, Retryable, Verdict};
+
 use crate::Rounded;
 
 /// Why a model gave no answer, or not all of it.
@@ -167,15 +169,39 @@ impl fmt::Display for TimeoutPhase {
     }
 }
 
-/// When to try again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Retry {
-    /// The same request will fail again.
-    Never,
-    /// With the caller's usual backoff.
-    Backoff,
-    /// Not before this time has passed.
-    After(Duration),
+/// For a breaker: 429 and whatever names its pause belong to the limiter, another 4xx is the caller's own mistake, and a
+/// deadline of the caller says nothing about the server.
+impl Classify for ModelError {
+    fn classify(&self) -> Verdict {
+        match self {
+            Self::Status { status, .. } => Verdict::of_http_status(*status),
+            Self::Reported { kind, .. } if is_callers_fault(kind) || is_limiters(kind) => Verdict::Ignore,
+            Self::Timeout { phase: TimeoutPhase::Deadline, .. } | Self::Misconfigured { .. } => {
+                Verdict::Ignore
+            }
+            Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::Reported { .. }
+            | Self::BadReply { .. }
+            | Self::Truncated { .. } => Verdict::Failure,
+        }
+    }
+
+    fn code(&self) -> &str {
+        self.code()
+    }
+}
+
+/// For a [`RetryPolicy`](mesh_resilience::RetryPolicy).
+impl Retryable for ModelError {
+    fn retry(&self) -> Retry {
+        self.retry()
+    }
+}
+
+/// The providers' words for a 429.
+fn is_limiters(kind: &str) -> bool {
+    matches!(kind, "rate_limit_error" | "rate_limit_exceeded")
 }
 
 #[cfg(test)]
@@ -223,6 +249,16 @@ mod tests {
         let after = Duration::from_nanos(59_494_525_123);
         let error = ModelError::Timeout { phase: TimeoutPhase::Deadline, after };
         assert_eq!(error.to_string(), "the model server exceeded its deadline limit of 59.5s");
+    }
+
+    #[test]
+    fn a_429_belongs_to_the_limiter_and_a_bad_request_to_its_caller() {
+        assert_eq!(status(429, None).classify(), Verdict::Ignore);
+        assert_eq!(status(401, None).classify(), Verdict::Ignore);
+        assert_eq!(status(503, None).classify(), Verdict::Failure);
+        let reported = |kind: &str| ModelError::Reported { kind: kind.to_owned(), message: String::new() };
+        assert_eq!(reported("rate_limit_error").classify(), Verdict::Ignore);
+        assert_eq!(reported("overloaded_error").classify(), Verdict::Failure);
     }
 
     #[test]

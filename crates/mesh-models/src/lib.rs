@@ -42,9 +42,10 @@ mod settings;
 mod stream;
 
 pub use collected::Collected;
-pub use error::{ModelError, Retry, TimeoutPhase};
+pub use error::{ModelError, TimeoutPhase};
 pub use event::{FinishReason, ModelEvent, Usage};
 pub use http::HttpProvider;
+pub use mesh_resilience::Retry;
 pub use provider::{BoxFuture, Provider};
 pub use request::{ChatRequest, JsonSchema, Message, Role};
 pub use rounded::Rounded;

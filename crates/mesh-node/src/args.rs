@@ -55,16 +55,16 @@ pub struct NodeArgs {
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
 
+    /// Where the runs of durable agents are, sqlite:PATH or postgres://… [default: a file in the state folder]
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+
     #[arg(long, value_name = "IP:PORT", hide = true)]
     http: Option<String>,
-
-    #[arg(long, value_name = "URL", hide = true)]
-    store: Option<String>,
 }
 
 /// The variables that stand for arguments which are settings of no file.
-pub(crate) const VARIABLES: [&str; 5] =
-    ["MESH_CONFIG", "MESH_TOKEN_FILE", "MESH_JOIN_TOKEN", "MESH_HTTP", "MESH_STORE"];
+pub(crate) const VARIABLES: [&str; 4] = ["MESH_CONFIG", "MESH_TOKEN_FILE", "MESH_JOIN_TOKEN", "MESH_HTTP"];
 
 const AFTER_HELP: &str = "\
 Every key of the settings file is also an environment variable: MESH_LISTEN,
@@ -89,6 +89,7 @@ impl NodeArgs {
         text("name", "--name", &self.name);
         text("listen", "--listen", &self.listen);
         text("advertise", "--advertise", &self.advertise);
+        text("store", "--store", &self.store);
         layer.extend(self.state.as_ref().map(|value| Given::new(&["state"], "--state", path(value))));
         layer.extend(
             self.ready_file.as_ref().map(|value| Given::new(&["ready_file"], "--ready-file", path(value))),
@@ -112,11 +113,9 @@ impl NodeArgs {
     /// What was asked for, here or in the environment, and is not served.
     pub(crate) fn refused(&self, environment: impl Fn(&str) -> Option<String>) -> Vec<Problem> {
         const HTTP: &str = "this version serves no HTTP";
-        const STORE: &str = "this version stores nothing beside its keys";
-        let flags = [(self.http.is_some(), "--http", HTTP), (self.store.is_some(), "--store", STORE)];
-        let variables = [("MESH_HTTP", HTTP), ("MESH_STORE", STORE)];
+        let flags = [(self.http.is_some(), "--http", HTTP)];
         let is_set = |name: &str| environment(name).is_some_and(|value| !value.is_empty());
-        let variables = variables.map(|(name, reason)| (is_set(name), name, reason));
+        let variables = [(is_set("MESH_HTTP"), "MESH_HTTP", HTTP)];
         let given = flags.into_iter().chain(variables).filter(|(is_given, ..)| *is_given);
         given.map(|(_, place, reason)| Problem::new(place, reason)).collect()
     }

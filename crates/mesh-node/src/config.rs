@@ -7,6 +7,7 @@
 //! Every problem of all layers is told at once, each with the place that it was written at.
 
 mod agent;
+mod approvals;
 mod key;
 mod layer;
 mod problem;
@@ -24,6 +25,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::agent::AgentSettings;
+pub use self::approvals::{ApprovalSettings, PolicySettings};
 pub(crate) use self::key::{nearest, variables};
 pub(crate) use self::layer::{Given, Layer};
 pub use self::problem::{Problem, Problems};
@@ -69,6 +71,15 @@ pub struct NodeSettings {
     #[serde(with = "units::duration")]
     #[schemars(with = "String")]
     pub client_certificate_life: Duration,
+    /// Where the runs of durable agents are: `sqlite:PATH`, or `postgres://USER@HOST/DATABASE`, which several nodes may
+    /// share, so that each can go on with the runs of the others. Default: the file store.db in the node's part of the
+    /// state folder.
+    #[schemars(example = &"postgres://mesh@db.example/mesh")]
+    pub store: Option<String>,
+    /// How long a run stays with a node that says nothing, before another one may take it up; 100 ms to 1 h.
+    #[serde(with = "units::duration")]
+    #[schemars(with = "String")]
+    pub run_lease: Duration,
     /// Where to write `{"name","id","addr","cluster","pid","http"}` once the node answers messages. Default: nowhere.
     #[schemars(with = "Option<String>", example = &"alpha.json")]
     pub ready_file: Option<PathBuf>,
@@ -102,6 +113,8 @@ pub struct NodeSettings {
     pub labels: BTreeMap<String, String>,
     /// The limits and clocks of connections to other nodes.
     pub transport: TransportSettings,
+    /// Which actions of agents people have to approve first, by `meshctl approvals`.
+    pub approvals: ApprovalSettings,
     /// Actors that are spawned when the node starts, each of a kind that its binary registers.
     pub agents: Vec<AgentSettings>,
 }
@@ -118,6 +131,8 @@ impl Default for NodeSettings {
             token_file: None,
             certificate_life: mesh_net::Lives::default().node,
             client_certificate_life: mesh_net::Lives::default().client,
+            store: None,
+            run_lease: mesh_agents::durable::RunSettings::default().lease,
             ready_file: None,
             lab_actors: false,
             log: None,
@@ -127,6 +142,7 @@ impl Default for NodeSettings {
             down_after: None,
             labels: BTreeMap::new(),
             transport: TransportSettings::default(),
+            approvals: ApprovalSettings::default(),
             agents: Vec::new(),
         }
     }
@@ -173,6 +189,9 @@ impl NodeSettings {
                 ),
             );
         }
+        if let Some(Err(error)) = self.store.as_deref().map(crate::store::check) {
+            problem("store".to_owned(), error);
+        }
         if let Some(Err(error)) = self.log.as_deref().map(tracing_subscriber::EnvFilter::try_new) {
             problem("log".to_owned(), error.to_string());
         }
@@ -187,6 +206,7 @@ impl NodeSettings {
             ),
             ("drain_timeout", self.drain_timeout, Duration::ZERO, Duration::from_secs(3600)),
             ("stream_parking", self.stream_parking, Duration::ZERO, Duration::from_secs(3600)),
+            ("run_lease", self.run_lease, Duration::from_millis(100), Duration::from_secs(3600)),
         ] {
             if value < min || value > max {
                 problem(key.to_owned(), format!("{value:?} is not within {min:?} to {max:?}"));
@@ -200,6 +220,7 @@ impl NodeSettings {
             problems.push(Problem::new("down_after", message));
         }
         problems.extend(self.transport.validate());
+        problems.extend(approvals::problems(&self.approvals));
         problems.extend(agent::problems(&self.agents));
         problems
     }

@@ -3,9 +3,13 @@
 //! Results go to stdout, as tables for people or as JSON documents; errors go to stderr and become the exit code. What
 //! runs when Ctrl-C comes is cancelled at the actor too, since a reply that nobody waits for is not worked on.
 
+mod approvals;
 mod args;
+mod breakers;
 mod connection;
+mod dead_letters;
 mod drain;
+mod each_node;
 mod error;
 mod indent;
 mod lines;
@@ -13,6 +17,8 @@ mod listing;
 mod message;
 mod output;
 mod placement;
+mod runs;
+mod store;
 mod stream;
 mod table;
 mod topic;
@@ -74,6 +80,10 @@ fn run(args: &CtlArgs, mut output: Output<'_>) -> Result<(), CtlError> {
         }
         Command::Token(TokenCommand::Create(token)) => trust::create_token(args, token, &mut output),
         Command::Ca(command) => trust::ca(args, command, &mut output),
+        Command::Store(command) => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(store::run(args, command, &mut output))
+        }
         _ => {
             // One thread does: there is one connection, and nothing here computes.
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -116,6 +126,8 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
         Command::Names { capability, kind } => {
             listing::names(mesh, capability.as_deref(), kind.as_deref(), output).await
         }
+        Command::Breakers(args) => breakers::breakers(mesh, args, output).await,
+        Command::DeadLetters(command) => dead_letters::dead_letters(mesh, command, output).await,
         Command::Tree { on, watch } => tree::tree(mesh, on.as_deref(), *watch, output).await,
         Command::Ask(args) => message::ask(mesh, args, output).await,
         Command::Tell(args) => message::tell(mesh, args, output).await,
@@ -146,9 +158,12 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
             if output.is_json { Ok(output.line(&reply)?) } else { Ok(()) }
         }
         Command::Drain { node, timeout } => drain::drain(mesh, node, *timeout, output).await,
+        Command::Runs(command) => runs::runs(mesh, command, output).await,
         Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(mesh, args, output).await,
+        Command::Approvals { command } => approvals::approvals(mesh, command.as_ref(), output).await,
         Command::Completions { .. }
         | Command::Workflow(_)
+        | Command::Store(_)
         | Command::Token(_)
         | Command::Enroll(_)
         | Command::Ca(_) => {

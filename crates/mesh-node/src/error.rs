@@ -54,6 +54,18 @@ pub enum NodeError {
         /// What the node says about it.
         reason: String,
     },
+    /// The store of the node's runs and approvals cannot be opened; `store` in the settings says where it is.
+    #[error("cannot open the store")]
+    Store(#[from] mesh_store::StoreError),
+    /// A kind of durable agent that the binary brings cannot be one; a defect of the binary.
+    #[error("cannot have the durable agent {kind:?}")]
+    Durable {
+        /// The kind.
+        kind: String,
+        /// What is wrong with it.
+        #[source]
+        source: mesh_agents::durable::RunError,
+    },
     /// An actor that the binary brings could not be published; a defect of the binary.
     #[error(transparent)]
     Publish(#[from] PublishError),

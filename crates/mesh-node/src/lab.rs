@@ -1,5 +1,5 @@
 //! Actors for tests and trials: one that answers, one that is slow, one that crashes, one that remembers, one that
-//! streams; and a kind that can be placed.
+//! streams; one that asks people first, where the node has approvals; and a kind that can be placed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +8,15 @@ use mesh::{
     Actor, ActorSpec, Context, Handler, Items, Kinds, Mesh, Message, PublishError, StreamHandler, Streaming,
     WireActor, WireMessage,
 };
+use mesh_agents::approvals::Gate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+mod guarded;
 mod placed;
 
+pub use guarded::{Done, Guard, Guarded, ListDone};
+use guarded::{GUARDED, GuardedActor};
 pub(crate) use placed::register;
 pub use placed::{Who, WhoAmI};
 
@@ -266,8 +270,12 @@ impl WireActor for CountActor {
     }
 }
 
-/// Spawns the five and publishes them under the name of their node.
-pub(crate) fn publish(mesh: &Mesh) -> Result<(), PublishError> {
+/// Spawns them and publishes them under the name of their node.
+pub(crate) fn publish(mesh: &Mesh, gate: Option<&Gate>) -> Result<(), PublishError> {
+    if let Some(gate) = gate {
+        let (gate, spec) = (gate.clone(), ActorSpec::new(GUARDED));
+        spawn(mesh, GUARDED, spec, move || GuardedActor::new(gate.clone()))?;
+    }
     let node: Arc<str> = mesh.node_name();
     let name = Arc::clone(&node);
     let echo = ActorSpec::new("echo").capability("lab:echo");

@@ -12,6 +12,7 @@
 //! Files, the environment, arguments, signals, logging and exit codes are here and nowhere else; how nodes find one
 //! another and how messages get to actors is the affair of the crate `mesh`.
 
+mod approvals;
 mod args;
 mod certify;
 pub mod config;
@@ -28,6 +29,7 @@ mod ready;
 mod signals;
 mod standard;
 mod state;
+mod store;
 mod threads;
 mod token;
 

@@ -5,14 +5,15 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
 use mesh::{BindError, Mesh, NodeBuilder, NodeConfig, PublishError, Runtimes, Spawnable, StartNodeError};
 use mesh_net::{JoinToken, Lives};
+use mesh_store::Store;
 
+use crate::approvals::Desk;
 use crate::certify::Applicant;
 use crate::config::{self, NodeSettings, Problem, Problems};
 use crate::error::NodeError;
@@ -24,8 +25,12 @@ use crate::threads::NetworkThread;
 use crate::token::{self, BadToken};
 use crate::{NodeArgs, environment, lab, logging, name};
 
+mod durable;
+mod join_command;
 mod pool;
 
+use durable::Durable;
+use join_command::join_command;
 use pool::Pool;
 
 /// The port that is taken when none is given, if it is free; otherwise one of the next ones.
@@ -91,6 +96,8 @@ pub struct Node {
     /// Applied anew to each attempt to start.
     registrations: Vec<Registration>,
     openings: Vec<Opening>,
+    desk: Option<Desk>,
+    durable: Durable,
     kinds: BTreeSet<&'static str>,
     /// The file that the settings came from, for what is found wrong with them later.
     file: Option<String>,
@@ -134,7 +141,8 @@ impl Node {
     /// A node with these settings; nothing is read from elsewhere.
     pub fn new(settings: NodeSettings) -> Self {
         let (registrations, openings) = (Vec::new(), Vec::new());
-        Self { settings, token: Ok(None), registrations, openings, kinds: BTreeSet::new(), file: None }
+        let (durable, kinds, token) = (Durable::default(), BTreeSet::new(), Ok(None));
+        Self { settings, token, registrations, openings, desk: None, durable, kinds, file: None }
     }
 
     /// Lets actors of the type `A` be spawned on this node as `kind`: by the settings, by meshctl, by other nodes.
@@ -156,6 +164,10 @@ impl Node {
     pub fn on_start(mut self, open: impl FnOnce(&Mesh) -> Result<(), PublishError> + Send + 'static) -> Self {
         self.openings.push(Box::new(open));
         self
+    }
+
+    pub(crate) fn desk(self, desk: Desk) -> Self {
+        Self { desk: Some(desk), ..self }
     }
 
     /// Runs the node until SIGTERM or SIGINT, then leaves the mesh in order. A second signal ends the process at once.
@@ -184,6 +196,8 @@ impl Node {
         if let Some(path) = &self.settings.ready_file {
             Ready::forget(path)?;
         }
+        let store = crate::store::open(self.settings.store.as_deref(), state.folder()).await?;
+        self = self.extension(Arc::new(store.clone()));
         let network = NetworkThread::spawn()?;
         let pool = Pool::of_this_runtime()?;
         let runtimes = Runtimes { network: network.handle().clone(), pool: pool.handle() };
@@ -195,7 +209,7 @@ impl Node {
                 return Ok(());
             }
         };
-        let result = match self.open(&node, &state).await {
+        let result = match self.open(&node, &state, &store).await {
             Ok(()) => {
                 self.invite(&state, node.local_addr())?;
                 let signal = tokio::select! {
@@ -212,6 +226,7 @@ impl Node {
             () = node.leave() => {}
             signal = signals.next() => end_at_once(signal),
         }
+        store.close().await;
         result
     }
 
@@ -280,6 +295,7 @@ impl Node {
             drain_timeout: *drain_timeout,
             stream_parking: *stream_parking,
             membership: self.settings.membership(),
+            ..NodeConfig::default()
         };
         let builder = mesh::Node::builder(config);
         let builder = match guard::issuer(state, self.state_folder().ledger()) {
@@ -292,10 +308,14 @@ impl Node {
     }
 
     /// Brings the node's actors up, and then says that it is there.
-    async fn open(&mut self, node: &mesh::Node, state: &NodeState) -> Result<(), NodeError> {
+    async fn open(&mut self, node: &mesh::Node, state: &NodeState, store: &Store) -> Result<(), NodeError> {
         let mesh = node.mesh();
+        if let Some(desk) = &self.desk {
+            desk.open(mesh, store, &self.settings.approvals)?;
+        }
+        self.durable.publish(mesh, store, &self.settings)?;
         if self.settings.lab_actors {
-            lab::publish(mesh)?;
+            lab::publish(mesh, self.desk.as_ref().map(Desk::gate))?;
         }
         for open in self.openings.drain(..) {
             open(mesh)?;
@@ -368,22 +388,6 @@ fn unknown_kinds(settings: &NodeSettings, kinds: &BTreeSet<&str>, file: Option<&
             Problem::new(place(index), format!("this node has no kind {:?}; there are: {known}", agent.kind))
         })
         .collect()
-}
-
-/// What starts another node of this mesh on this machine, from whatever folder.
-fn join_command(addr: &str, state: &Path) -> String {
-    let join = format!("mesh-node --join {addr}");
-    if state == NodeSettings::default().state {
-        return join;
-    }
-    let state = std::path::absolute(state).unwrap_or_else(|_| state.to_owned());
-    let state = state.display().to_string();
-    let is_plain = |c: char| c.is_alphanumeric() || "/._-+@:,".contains(c);
-    if state.chars().all(is_plain) {
-        format!("{join} --state {state}")
-    } else {
-        format!("{join} --state '{}'", state.replace('\'', r"'\''"))
-    }
 }
 
 impl std::fmt::Debug for Node {

@@ -11,12 +11,14 @@ use crate::node::Node;
 
 impl Node {
     /// Adds what the binary mesh-node brings: actors of the kind `agent`, which think with the model that the
-    /// environment names ([`models`]), and `NODE/workflows`, which runs workflow files.
+    /// environment names ([`models`]), and `NODE/workflows`, which runs workflow files, and
+    /// `NODE/approvals` ([`Node::with_approvals`]).
     ///
     /// # Errors
     /// [`NodeError::Model`] when the environment names a model that cannot be called.
     pub fn with_standard_kinds(self) -> Result<Self, NodeError> {
-        let node = self.register::<Agent>(Agent::KIND).on_start(|mesh| Workflows::publish(mesh).map(drop));
+        let node = self.register::<Agent>(Agent::KIND).with_approvals();
+        let node = node.on_start(|mesh| Workflows::publish(mesh).map(drop));
         Ok(match models(|name| std::env::var(name).ok())? {
             Some(models) => node.extension(Arc::new(models)),
             None => node,

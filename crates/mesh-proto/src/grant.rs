@@ -25,13 +25,15 @@ pub enum Verb {
     Spawn,
     /// Stop actors, by `NODE/mesh`, and whatever else a kind calls an administrator's.
     Admin,
+    /// See what people are asked to approve, and answer it, by `NODE/approvals`.
+    Approve,
     /// Every verb, later ones too. Only a grant says this: no message needs it.
     All,
 }
 
 impl Verb {
-    const KNOWN: [Self; 7] =
-        [Self::Tell, Self::Ask, Self::Stream, Self::Read, Self::Spawn, Self::Admin, Self::All];
+    const KNOWN: [Self; 8] =
+        [Self::Tell, Self::Ask, Self::Stream, Self::Read, Self::Spawn, Self::Admin, Self::Approve, Self::All];
 
     /// The verb's word in a grant.
     #[must_use]
@@ -43,6 +45,7 @@ impl Verb {
             Self::Read => "read",
             Self::Spawn => "spawn",
             Self::Admin => "admin",
+            Self::Approve => "approve",
             Self::All => "all",
         }
     }
@@ -164,7 +167,7 @@ impl FromStr for Grant {
         };
         let verb = Verb::KNOWN.into_iter().find(|known| known.as_str() == verb);
         let verb = verb.ok_or_else(|| {
-            InvalidGrant::new(text, "the verbs are tell, ask, stream, read, spawn, admin and all")
+            InvalidGrant::new(text, "the verbs are tell, ask, stream, read, spawn, admin, approve and all")
         })?;
         Ok(Self { verb, actors: actors.parse()? })
     }

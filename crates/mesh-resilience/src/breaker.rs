@@ -168,7 +168,9 @@ impl Breaker {
         }
     }
 
-    fn excludes(&self, code: &str) -> bool {
+    /// Whether its settings say that errors with this code say nothing about the target.
+    #[must_use]
+    pub fn excludes(&self, code: &str) -> bool {
         !code.is_empty() && self.shared.machine.lock().config().excluded.iter().any(|word| word == code)
     }
 

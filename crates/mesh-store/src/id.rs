@@ -1,10 +1,11 @@
-//! Ids that the store makes: UUIDs of version 7, in the order in which they were made.
+//! Ids that the store makes: UUIDs of version 7, in the order in which they were made; and those that follow from a key.
 
 use std::{fmt, str::FromStr};
 
 use uuid::Uuid;
 
 use crate::StoreError;
+use crate::sum::Digest;
 
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident, $what:literal;)*) => {$(
@@ -49,6 +50,25 @@ ids! {
     CheckpointId, "checkpoint";
     /// Which request for an approval.
     ApprovalId, "approval";
+}
+
+impl ApprovalId {
+    /// The id of what `asker` asks for under `key`: for the same two always the same one, so that who asks again, also
+    /// after a restart, finds the request that is there. Its digits are a hash's: of few requests the first four tell
+    /// them apart.
+    ///
+    /// ```
+    /// use mesh_store::ApprovalId;
+    /// assert_eq!(ApprovalId::of("run-1", "step/3"), ApprovalId::of("run-1", "step/3"));
+    /// assert_ne!(ApprovalId::of("run-1", "step/3"), ApprovalId::of("run-1s", "tep/3"));
+    /// ```
+    #[must_use]
+    pub fn of(asker: &str, key: &str) -> Self {
+        let sum = Digest::new("approval id").text(asker).text(key).finish();
+        let bytes = sum.as_bytes()[..16].try_into().expect("a sum has 32 bytes");
+        // RFC 9562 §5.8: bytes of one's own.
+        Self(uuid::Builder::from_custom_bytes(bytes).into_uuid())
+    }
 }
 
 /// Some text that is no id; the writer's mistake.

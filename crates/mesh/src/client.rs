@@ -1,6 +1,7 @@
 //! An actor's reach from a process that is no member.
 
 use crate::{
+    breakers::Breakers,
     mesh::Mesh,
     parking::Parking,
     pending::Pending,
@@ -142,6 +143,7 @@ async fn connect(
         pending: Pending::default(),
         running: Default::default(),
         parking: Parking::new(Duration::ZERO),
+        breakers: Breakers::new(Default::default()),
         tasks: Tasks::new(network),
         reclaimer: Reclaimer::default(),
         trust: Trust::default(),

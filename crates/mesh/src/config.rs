@@ -2,6 +2,7 @@
 
 use mesh_net::TransportConfig;
 use mesh_proto::membership::MembershipConfig;
+use mesh_resilience::BreakerConfig;
 use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
 
 /// The most labels of a node. Every member keeps those of every other, and tells them on.
@@ -31,6 +32,8 @@ pub struct NodeConfig {
     /// How long a stream is kept for a reader that was cut off, before its handler finds it closed: default 30 s, up to
     /// 1 h. Zero keeps none: a stream ends with its reader's connection. At most 4,096 streams and 64 MiB are kept.
     pub stream_parking: Duration,
+    /// Settings of the circuit breakers of actors, and, but for slow calls, of nodes. Default [`BreakerConfig::default`].
+    pub breakers: BreakerConfig,
     /// Settings of SWIM, but for the seeds, which are those above. Default [`MembershipConfig::lan`].
     pub membership: MembershipConfig,
 }
@@ -46,6 +49,7 @@ impl Default for NodeConfig {
             join_timeout: Duration::from_secs(10),
             drain_timeout: Duration::from_secs(30),
             stream_parking: Duration::from_secs(30),
+            breakers: BreakerConfig::default(),
             membership: MembershipConfig::lan(),
         }
     }
@@ -66,6 +70,10 @@ impl NodeConfig {
         }
         if self.stream_parking > Duration::from_secs(3600) {
             problems.push("stream_parking: must be at most 1 h".to_owned());
+        }
+        if let Err(error) = self.breakers.validate() {
+            problems
+                .extend(error.problems.iter().map(|one| format!("breakers.{}: {}", one.field, one.problem)));
         }
         if let Err(error) = self.membership.validate() {
             problems.extend(error.problems.iter().map(|one| format!("membership.{one}")));

@@ -15,7 +15,7 @@ pub(crate) fn failure_of(error: &AskError, here: &str) -> Failure {
     let retry = match error.retry() {
         RetryHint::Never => Retry::Never,
         RetryHint::After(pause) => Retry::AfterMs(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
-        _ => Retry::Backoff,
+        RetryHint::Backoff => Retry::Backoff,
     };
     Failure {
         code: error.code().to_owned(),
@@ -54,6 +54,11 @@ fn details_of(error: &AskError) -> Json {
         AskError::Denied { path, reason } | AskError::CannotSpawn { path, reason } => {
             json!({ "path": path, "reason": reason })
         }
+        AskError::CircuitOpen { name, state, retry_after } => json!({
+            "name": name,
+            "state": state,
+            "retry_after_ms": retry_after.map(|pause| u64::try_from(pause.as_millis()).unwrap_or(u64::MAX)),
+        }),
         AskError::Version { node, lacks } => json!({ "node": node, "lacks": lacks }),
         _ => Value::Null,
     };
@@ -102,6 +107,11 @@ pub(crate) fn error_of(failure: Failure) -> AskError {
             "NAME_TAKEN" => AskError::NameTaken { path: text("path")? },
             "BAD_NAME" => AskError::BadName { name: text("name")?, reason: text("reason")? },
             "CANNOT_SPAWN" => AskError::CannotSpawn { path: text("path")?, reason: text("reason")? },
+            "CIRCUIT_OPEN" => AskError::CircuitOpen {
+                name: text("name")?,
+                state: serde_json::from_value(details.get("state")?.clone()).ok()?,
+                retry_after: number("retry_after_ms").map(Duration::from_millis),
+            },
             "VERSION" => AskError::Version { node: text("node")?, lacks: text("lacks")? },
             _ => return None,
         };

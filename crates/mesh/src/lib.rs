@@ -15,6 +15,7 @@
 //!
 //! This crate reads no files, no environment and no arguments, and knows nothing of models or agents.
 
+mod breakers;
 mod channel;
 mod client;
 mod config;
@@ -52,6 +53,7 @@ mod trust;
 mod uplink;
 mod wire;
 
+pub use breakers::{Breakers, Guard};
 pub use client::{Client, ClientConfig, ClientError};
 pub use config::{LABELS_BYTES_MAX, LABELS_MAX, NodeConfig};
 pub use dedup::MessageId;
@@ -64,10 +66,11 @@ pub use monitor::{Down, DownReason, Monitor};
 pub use names::NameConflicts;
 pub use node::{Node, NodeBuilder, StartNodeError};
 pub use node_actor::{
-    ActorRow, Actors, DescribeActors, Description, Descriptions, Drain, Draining, KindTable, ListActors,
-    ListKinds, ListMembers, ListNames, ListPublished, ListSubscribers, ListTree, MailboxRow, MemberRow,
-    Members, Names, Published as PublishedNames, PublishedRow, Spawn, Spawned, Stop, SubscriberRow,
-    Subscribers, Tree, TreeRow,
+    ActorRow, Actors, BreakerRow, BreakerTable, DeadLetterRow, DeadLetterTable, DescribeActors, Description,
+    Descriptions, Drain, Draining, HeardRow, KindTable, ListActors, ListBreakers, ListDeadLetters, ListKinds,
+    ListMembers, ListNames, ListPublished, ListSubscribers, ListTree, MailboxRow, MemberRow, Members, Names,
+    Published as PublishedNames, PublishedRow, ReplayDeadLetter, Spawn, Spawned, Stop, SubscriberRow,
+    Subscribers, Tree, TreeRow, Turn, TurnBreaker,
 };
 pub use placement::{
     ARGS_BYTES_MAX, EpochError, EpochSource, Label, ListPlacements, OldestMember, PLACEMENTS_MAX, Place,
@@ -89,7 +92,7 @@ pub use mesh_actor::{
     MailboxConfig, Message, Open, Overflow, Recipient, Remedy, ReplayError, ReplyStream, Restart,
     RestartStrategy, RetryHint, Runtimes, Sender, Shutdown, StartError, Strategy, StreamHandler, Streaming,
     SupervisionError, SupervisionEvent, SupervisorRef, SupervisorSpec, TIMERS_MAX, Timer, TooManyTimers,
-    TreeKind, TreeNode,
+    TreeKind, TreeNode, Watermark,
 };
 pub use mesh_net::{
     Authority, BindError, ConnectError, Endpoint, Identity, IdentityError, IdentityPem, MemoryNetwork,
@@ -97,3 +100,4 @@ pub use mesh_net::{
 };
 pub use mesh_proto::membership::MembershipConfig;
 pub use mesh_proto::{ActorPath, Failure, Grant, GrantSet, InvalidGrant, InvalidPath, Json, Retry, Verb};
+pub use mesh_resilience::{Advice, BreakerConfig, State as BreakerState, Verdict};

@@ -283,6 +283,8 @@ impl Mesh {
             names::has_room(&ports)?;
             ports.insert(name.to_owned(), Arc::clone(&port));
         }
+        // What was seen of another actor under this name says nothing about this one.
+        self.shared.breakers.renewed(&format!("{}/{name}", self.shared.me.name));
         if let Some(membership) = self.shared.membership() {
             membership.publish(publication, actor.is_on_every_node(), self.shared.load());
         }

@@ -1,6 +1,7 @@
 //! A member of the mesh in this process.
 
 use crate::{
+    breakers::{self, BreakerNews, Breakers},
     config::NodeConfig,
     membership::{self, JoinFailure, Membership},
     mesh::Mesh,
@@ -272,6 +273,7 @@ impl NodeBuilder {
         endpoint.deny(self.denied);
         let network = runtimes.network.clone();
         let (loss_probe, stream_parking) = (self.config.transport.loss_probe, self.config.stream_parking);
+        let breakers = Breakers::new(self.config.breakers.clone());
         let membership = Membership::new(me.clone(), endpoint, self.config)
             .map_err(|error| StartNodeError::Config { problems: vec![error.to_string()] })?;
         let shared = Arc::new(Shared {
@@ -283,6 +285,7 @@ impl NodeBuilder {
             pending: Pending::default(),
             running: Default::default(),
             parking: Parking::new(stream_parking),
+            breakers,
             tasks: Tasks::new(network),
             reclaimer: Reclaimer::default(),
             followers: Default::default(),
@@ -302,6 +305,9 @@ impl NodeBuilder {
         });
         mesh.publish(node_actor::NAME, &actor)
             .expect("the node's own actor has sound kinds and is the first");
+        mesh.subscribe::<BreakerNews>(breakers::TOPIC, node_actor::NAME)
+            .expect("the node's own actor was just published, and subscribes first");
+        shared.tasks.spawn(breakers::tell_others(Arc::clone(&shared)));
         trust::serve_enrolments(&shared);
         shared.tasks.spawn(membership::accept(Arc::clone(&shared)));
         shared.tasks.spawn(shared.reclaimer.run());

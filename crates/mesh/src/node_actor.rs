@@ -12,11 +12,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+mod breakers;
+mod dead_letters;
 mod drain;
 mod published;
 mod subscribers;
 mod tree;
 
+pub use breakers::{BreakerRow, BreakerTable, HeardRow, ListBreakers, Turn, TurnBreaker};
+pub use dead_letters::{DeadLetterRow, DeadLetterTable, ListDeadLetters, ReplayDeadLetter};
 pub use drain::{Drain, Draining};
 pub use published::{DescribeActors, Description, Descriptions, ListPublished, Published, PublishedRow};
 pub use subscribers::{ListSubscribers, SubscriberRow, Subscribers};
@@ -46,6 +50,11 @@ impl WireActor for NodeActor {
             .message::<Stop>()
             .message::<Drain>()
             .message::<ListSubscribers>()
+            .message::<ListBreakers>()
+            .message::<TurnBreaker>()
+            .message::<crate::breakers::BreakerNews>()
+            .message::<ListDeadLetters>()
+            .message::<ReplayDeadLetter>()
             .message::<placement::PlaceActor>()
             .message::<placement::Unplace>()
             .message::<placement::Rebalance>()

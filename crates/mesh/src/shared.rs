@@ -1,9 +1,9 @@
 //! What all parts of one node, or of one client, share.
 
 use crate::{
-    failure::ended, membership::Membership, parking::Parking, pending::Pending, placement::Placement,
-    port::Local, registry::Registry, session::Session, stream_out::StreamOut, tasks::Tasks,
-    topics::Followers, trust::Trust, uplink::Uplink,
+    breakers::Breakers, failure::ended, membership::Membership, parking::Parking, pending::Pending,
+    placement::Placement, port::Local, registry::Registry, session::Session, stream_out::StreamOut,
+    tasks::Tasks, topics::Followers, trust::Trust, uplink::Uplink,
 };
 use futures::FutureExt;
 use mesh_actor::{AskError, ExitReason, System};
@@ -58,6 +58,7 @@ pub(crate) struct Shared {
     pub(crate) running: Mutex<HashMap<u64, Arc<StreamOut>>>,
     /// Streams that are kept for readers who were cut off.
     pub(crate) parking: Arc<Parking>,
+    pub(crate) breakers: Breakers,
     pub(crate) tasks: Tasks,
     pub(crate) reclaimer: Reclaimer,
     pub(crate) trust: Trust,
@@ -199,7 +200,11 @@ impl Shared {
             membership.unsubscribe(|subscription| subscription.name == name);
             membership.withdraw(name, self.load());
         }
-        port.close(&ended(&format!("{}/{name}", self.me.name), &self.me.name, exit));
+        let path = format!("{}/{name}", self.me.name);
+        if let ExitReason::Crashed { .. } = &exit {
+            self.breakers.given_up(&path);
+        }
+        port.close(&ended(&path, &self.me.name, exit));
     }
 }
 

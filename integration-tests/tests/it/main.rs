@@ -1,5 +1,6 @@
 //! The whole mesh, as people and scripts meet it, and the rules of the tree. One binary, so that it links once.
 
+mod approvals;
 mod backpressure;
 mod examples;
 mod faults;
@@ -8,6 +9,7 @@ mod mesh;
 mod placement;
 mod refusals;
 mod rolling;
+mod runs;
 mod streams;
 mod tidy;
 mod topics;

@@ -6,6 +6,7 @@ mod files;
 mod layers;
 mod metadata;
 mod rust;
+mod seed_map;
 mod sleeps;
 mod source;
 mod spawns;

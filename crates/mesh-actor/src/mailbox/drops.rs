@@ -8,6 +8,7 @@ use std::task::Waker;
 use super::config::Overflow;
 use super::conflate::Key;
 use super::inner::{Inner, Refusal, ring};
+use super::marks::Crossing;
 use super::permit::Slot;
 use super::queue::{Entry, Queue};
 use super::weight::Weight;
@@ -16,7 +17,7 @@ use crate::letter::{Letter, Parcel};
 
 /// What became of a letter.
 enum Placed<A: Actor> {
-    In(Option<Waker>),
+    In(Option<Waker>, Option<Crossing>),
     Instead(Box<dyn Letter<A>>),
     /// Not yet: the oldest entry had to go first.
     Evicted {
@@ -46,7 +47,10 @@ impl<A: Actor> Inner<A> {
         let bytes = bytes.min(self.capacity().bytes);
         loop {
             match self.place(letter, bytes) {
-                Placed::In(bell) => return ring(bell),
+                Placed::In(bell, crossing) => {
+                    ring(bell);
+                    return self.tell(crossing);
+                }
                 Placed::Instead(old) => return old.reject(&self.full()),
                 Placed::Dropped(new) => return new.reject(&self.full()),
                 Placed::Closed(new) => return new.reject(&self.not_running()),
@@ -108,7 +112,8 @@ impl<A: Actor> Inner<A> {
             }
             queue.arrive(1);
             queue.push(Entry::Letter(new, bytes));
-            return Placed::In(queue.ring());
+            let bell = queue.ring();
+            return Placed::In(bell, queue.crossing());
         }
         match self.evict(&mut queue) {
             Some(old) => Placed::Evicted { new, old },

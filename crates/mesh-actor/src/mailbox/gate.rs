@@ -138,7 +138,7 @@ impl<A: Actor> Inner<A> {
             state: self.life.state(queue.gate.is_paused),
             restarts: self.life.restarts(),
             last_crash: self.life.last_crash(),
-            counters: queue.counters,
+            counters: queue.counted(),
         }
     }
 

@@ -90,9 +90,10 @@ impl<A: Actor> Inner<A> {
         }
         queue.arrive(1);
         queue.put_back(&mut [Entry::Letter(letter, bytes)].into());
-        let bell = queue.ring();
+        let (bell, crossing) = (queue.ring(), queue.crossing());
         drop(queue);
         ring(bell);
+        self.tell(crossing);
         Ok(())
     }
 }

@@ -129,8 +129,10 @@ impl<'a, A: Actor> Hand<'a, A> {
         if next == Next::Rest {
             queue.gate.bell = Some(bell.clone());
         }
+        let crossing = queue.crossing();
         drop(queue);
         wake(wakes);
+        self.mailbox.tell(crossing);
         next
     }
 }

@@ -9,6 +9,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock};
 use tokio::time::Instant;
 
 use super::config::MailboxConfig;
+use super::marks::Crossing;
 use super::permit::{Permit, Slot};
 use super::queue::{Entry, Queue};
 use super::weight::Weight;
@@ -16,6 +17,7 @@ use crate::actor::Actor;
 use crate::error::AskError;
 use crate::letter::{Letter, Parcel};
 use crate::life::Life;
+use crate::watermark::Watermark;
 
 /// Called when somebody starts to wait for room, or is refused for want of it.
 type Pressure = Arc<dyn Fn() + Send + Sync>;
@@ -110,9 +112,10 @@ impl<A: Actor> Inner<A> {
         }
         queue.arrive(1);
         queue.push(Entry::Letter(letter, bytes));
-        let bell = queue.ring();
+        let (bell, crossing) = (queue.ring(), queue.crossing());
         drop(queue);
         ring(bell);
+        self.tell(crossing);
         Ok(())
     }
 
@@ -141,10 +144,11 @@ impl<A: Actor> Inner<A> {
         queue.ledger.release_reserved(room.minus(weight), &mut wakes);
         queue.arrive(1);
         queue.push(Entry::Letter(letter, weight.bytes));
-        let bell = queue.ring();
+        let (bell, crossing) = (queue.ring(), queue.crossing());
         drop(queue);
         wake(wakes);
         ring(bell);
+        self.tell(crossing);
     }
 
     pub(super) fn push_parcel(
@@ -174,9 +178,10 @@ impl<A: Actor> Inner<A> {
             return;
         }
         queue.push(Entry::Parcel(parcel));
-        let bell = queue.ring();
+        let (bell, crossing) = (queue.ring(), queue.crossing());
         drop(queue);
         ring(bell);
+        self.tell(crossing);
     }
 
     pub(super) fn set_pressure(&self, callback: Pressure) {
@@ -212,8 +217,38 @@ impl<A: Actor> Inner<A> {
         if taken {
             queue.counters.taken += u64::from(weight.messages);
         }
+        let crossing = queue.crossing();
         drop(queue);
         wake(wakes);
+        self.tell(crossing);
+    }
+
+    /// Tells who listens that the mailbox became nearly full, or is so no more. Without the lock, since listeners are woken.
+    #[inline]
+    pub(super) fn tell(&self, crossing: Option<Crossing>) {
+        if let Some(crossing) = crossing {
+            self.tell_of(crossing);
+        }
+    }
+
+    #[cold]
+    fn tell_of(&self, Crossing { is_high, change, len }: Crossing) {
+        let (serial, capacity) = (self.life.serial(), self.capacity.messages);
+        tracing::debug!(
+            actor = self.life.path(),
+            is_high,
+            mailbox_len = len,
+            capacity,
+            "mailbox passed a watermark"
+        );
+        self.life.watermarks().tell(|| Watermark {
+            serial,
+            path: self.life.path().to_owned(),
+            is_high,
+            change,
+            len,
+            capacity,
+        });
     }
 
     pub(crate) fn not_running(&self) -> AskError {
@@ -246,8 +281,10 @@ impl<A: Actor> Inner<A> {
                 queue.release(Weight::one(*bytes), &mut wakes);
             }
         }
+        let crossing = queue.crossing();
         drop(queue);
         wake(wakes);
+        self.tell(crossing);
         let why = self.not_running();
         for entry in entries {
             self.let_die(entry, &why);

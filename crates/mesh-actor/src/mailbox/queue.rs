@@ -11,7 +11,7 @@ use super::conflate::Key;
 use super::gate::Gate;
 use super::hand::Next;
 use super::ledger::Ledger;
-use super::marks::Marks;
+use super::marks::{Crossing, Marks};
 use super::weight::Weight;
 use crate::actor::Actor;
 use crate::letter::{Letter, Parcel};
@@ -47,6 +47,8 @@ pub struct Counters {
     pub dropped_overflow: u64,
     /// Crashes of the actor.
     pub crashed: u64,
+    /// Times that the mailbox became nearly full: 80 %, after it was down to 30 %.
+    pub became_high: u64,
 }
 
 impl<A: Actor> Queue<A> {
@@ -74,6 +76,18 @@ impl<A: Actor> Queue<A> {
 
     pub(crate) fn is_high(&self) -> bool {
         self.marks.is_high()
+    }
+
+    /// Whether the mailbox is on the other side of its watermarks than was told last. To be asked before the lock is
+    /// released, and told after.
+    #[inline]
+    pub(crate) fn crossing(&mut self) -> Option<Crossing> {
+        self.marks.crossing(self.ledger.queued().messages)
+    }
+
+    /// What happened here so far.
+    pub(crate) fn counted(&self) -> Counters {
+        Counters { became_high: self.marks.times_high(), ..self.counters }
     }
 
     /// Notes that messages arrive, whose weight is in the books already.

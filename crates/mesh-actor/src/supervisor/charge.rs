@@ -21,6 +21,7 @@ use crate::mailbox::{Inner, Mailbox, MailboxConfig};
 use crate::remedy::Remedy;
 use crate::spec::{ActorSpec, Class, Listing};
 use crate::system::{Runtimes, Thread};
+use crate::watermark::Watermarks;
 
 /// The task of one incarnation.
 pub(crate) struct Started {
@@ -156,6 +157,7 @@ impl<A: Actor> Charge for Inner<A> {
 pub(crate) struct Hatchery {
     pub(crate) runtimes: Runtimes,
     pub(crate) dead_letters: Arc<DeadLetters>,
+    pub(crate) watermarks: Arc<Watermarks>,
     pub(crate) events: Events,
     spawned: AtomicU64,
 }
@@ -210,7 +212,8 @@ impl<A: Actor> Hatch for Factory<A> {
 impl Hatchery {
     pub(crate) fn new(runtimes: Runtimes) -> Self {
         let dead_letters = Arc::new(DeadLetters::new());
-        Self { runtimes, dead_letters, events: Events::new(), spawned: AtomicU64::new(0) }
+        let watermarks = Arc::new(Watermarks::new());
+        Self { runtimes, dead_letters, watermarks, events: Events::new(), spawned: AtomicU64::new(0) }
     }
 
     /// A number that no other actor or supervisor of the system has.

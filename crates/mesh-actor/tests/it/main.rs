@@ -16,3 +16,4 @@ mod streaming;
 mod supervision;
 mod timers;
 mod trees;
+mod watermarks;

@@ -60,7 +60,7 @@ impl Failure {
             Self::Mesh(error) => match error.retry() {
                 RetryHint::Never => Retry::Never,
                 RetryHint::After(pause) => Retry::AfterMs(crate::millis(pause)),
-                _ => Retry::Backoff,
+                RetryHint::Backoff => Retry::Backoff,
             },
         }
     }
@@ -88,7 +88,7 @@ fn of_mesh(error: &AskError, attempt: u32, index: usize) -> Verdict {
         other => match other.retry() {
             RetryHint::After(pause) => Verdict::Later(pause),
             RetryHint::Backoff => Verdict::Later(pause(attempt, index)),
-            _ => Verdict::Final,
+            RetryHint::Never => Verdict::Final,
         },
     }
 }

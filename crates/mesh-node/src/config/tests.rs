@@ -82,6 +82,17 @@ fn every_problem_of_every_source_is_listed() {
         keep_alife = "1s"
         stream_window = "1KiB"
         send_window = "much"
+        [approvals]
+        patience = "0s"
+        [[approvals.policy]]
+        patterns = ["pay *"]
+        level = "review"
+        needed = 2
+        approvers = ["ann"]
+        [[approvals.policy]]
+        patterns = []
+        level = "confirm"
+        needed = 0
         [[agents]]
         kind = "echo"
         [[agents]]
@@ -175,14 +186,26 @@ fn labels_have_the_limits_that_the_mesh_has() {
 
 #[test]
 fn flags_that_are_not_served_are_refused_with_the_reason() {
-    let line = ["mesh-node", "--http", "127.0.0.1:1", "--store", "sqlite:x"];
+    let line = ["mesh-node", "--http", "127.0.0.1:1"];
     let refused = NodeArgs::try_parse_from(line).unwrap().refused(no_environment);
-    assert_eq!(refused.len(), 2);
+    assert_eq!(refused.len(), 1);
     assert!(refused.iter().all(|reason| reason.message.contains("this version")));
-    let variables = environment(&[("MESH_STORE", "sqlite:x"), ("MESH_HTTP", "")]);
+    let variables = environment(&[("MESH_HTTP", "127.0.0.1:1")]);
     let refused = NodeArgs::default().refused(variables);
     assert_eq!(refused.len(), 1);
-    assert_eq!(refused[0].place, "MESH_STORE");
+    assert_eq!(refused[0].place, "MESH_HTTP");
+}
+
+#[test]
+fn a_store_is_named_by_its_url_in_every_source() {
+    let settings = read(None, environment(&[("MESH_STORE", "sqlite:a.db")]), Layer::default()).unwrap();
+    assert_eq!(settings.store.as_deref(), Some("sqlite:a.db"));
+    let settings =
+        read(None, environment(&[("MESH_STORE", "sqlite:a.db")]), flags("--store postgres://m@h/m"));
+    assert_eq!(settings.unwrap().store.as_deref(), Some("postgres://m@h/m"));
+    let problems = read(None, no_environment, flags("--store mysql://x --name a")).unwrap_err();
+    assert_eq!(problems.0[0].place, "--store", "{problems}");
+    assert!(problems.0[0].message.contains("sqlite:PATH"), "{problems}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The command line of meshctl.
 
+mod health;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,7 +10,11 @@ use clap_complete::Shell;
 use mesh_net::Denied;
 use mesh_proto::{ActorPath, Grant, Kind};
 
+pub(super) use self::health::{BreakerArgs, BreakersArgs, BreakersCommand, DeadLettersCommand};
+use super::approvals::ApprovalsCommand;
 use super::placement::PlaceArgs;
+use super::runs::RunsCommand;
+use super::store::StoreCommand;
 
 /// Speaks to a mesh as one of its clients.
 #[derive(Debug, Parser)]
@@ -79,6 +85,11 @@ pub enum Command {
         #[arg(long)]
         watch: bool,
     },
+    /// Which actors and nodes are left alone since they are not well, as a node sees it, or all nodes
+    Breakers(BreakersArgs),
+    /// Messages that crashed their actor, or were left when it ended
+    #[command(subcommand)]
+    DeadLetters(DeadLettersCommand),
     /// Send a message and print the reply
     Ask(MessageArgs),
     /// Send a message, or one for each line of stdin, without waiting for a reply
@@ -104,6 +115,18 @@ pub enum Command {
     /// Check and run workflow files
     #[command(subcommand)]
     Workflow(WorkflowCommand),
+    /// What agents ask of people before they go on, and the answers
+    Approvals {
+        /// What to do; left out, what waits is listed
+        #[command(subcommand)]
+        command: Option<ApprovalsCommand>,
+    },
+    /// Start, see and control runs of durable agents
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Back up and restore the store of runs, on the machine that has it
+    #[command(subcommand)]
+    Store(StoreCommand),
     /// Make tokens that let machines and clients in, where the authority's key is
     #[command(subcommand)]
     Token(TokenCommand),
@@ -290,8 +313,8 @@ pub struct TokenArgs {
     /// The only name that it is good for [default: one that nobody has, of the joiner's choice]
     #[arg(long, value_name = "NAME", value_parser = certificate_name)]
     pub name: Option<String>,
-    /// What the client may do: tell, ask, stream, read, spawn, admin or all, on NODE/ACTOR with * for a part and ** for
-    /// the rest; may be repeated [default: read:**]
+    /// What the client may do: tell, ask, stream, read, spawn, admin, approve or all, on NODE/ACTOR with * for a part and
+    /// ** for the rest; may be repeated [default: read:**]
     #[arg(long, value_name = "VERB:PATTERN")]
     pub grant: Vec<Grant>,
 }

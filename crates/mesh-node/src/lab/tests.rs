@@ -9,7 +9,7 @@ async fn node() -> Node {
     let config = NodeConfig { listen: "127.0.0.1:0".parse().unwrap(), ..NodeConfig::default() };
     let runtimes = Runtimes { network: Handle::current(), pool: Handle::current() };
     let node = Node::builder(config).start(identity, runtimes).await.unwrap();
-    super::publish(node.mesh()).unwrap();
+    super::publish(node.mesh(), None).unwrap();
     node
 }
 

@@ -98,6 +98,12 @@ impl NodeState {
         write_new(&self.certificate_path(), &identity.to_pem().cert)
     }
 
+    /// Where the node keeps what is its own.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        &self.folder
+    }
+
     /// Notes where the node is reached, for clients that share the folder.
     ///
     /// # Errors

@@ -19,7 +19,9 @@ pub struct CircuitOpen {
 }
 
 impl CircuitOpen {
-    pub(super) fn new(name: &str, state: State, retry_after: Option<Duration>) -> Self {
+    /// The refusal of the breaker `name`, as it was or as another process told it.
+    #[must_use]
+    pub fn new(name: &str, state: State, retry_after: Option<Duration>) -> Self {
         Self { name: name.to_owned(), state, retry_after }
     }
 }

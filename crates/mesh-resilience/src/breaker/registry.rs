@@ -169,6 +169,19 @@ impl Registry {
         self.shared.breakers.lock().remove(name)
     }
 
+    /// Forgets the breakers that know nothing that matters now: held by no operator and by no part of the program, and
+    /// closed without a result in their window, or open for as long as they stay so. Returns how many. For who makes
+    /// breakers by names that others choose.
+    pub fn prune(&self) -> usize {
+        let mut breakers = self.shared.breakers.lock();
+        let before = breakers.len();
+        breakers.retain(|_, breaker| {
+            let is_in_use = Arc::strong_count(&breaker.shared) > 1;
+            is_in_use || matches!(breaker.advice(), Some(Advice::Prefer | Advice::Avoid))
+        });
+        before - breakers.len()
+    }
+
     /// All breakers as they are right now, by name.
     #[must_use]
     pub fn list(&self) -> Vec<Snapshot> {

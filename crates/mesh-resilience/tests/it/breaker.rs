@@ -1,4 +1,6 @@
 use std::future::{pending, ready};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use mesh_resilience::{
@@ -208,23 +210,41 @@ async fn what_others_said_is_bounded_expires_and_goes_with_them() {
     assert!(breakers.learn("search", "delta", State::Open), "what is too old makes room");
 }
 
+/// Real threads, since what is to be shown is a race: a thousand callers of which each asks until it was let through once.
+/// The seed is the machine's; what must hold, holds of every order.
 #[test]
-fn half_open_admits_at_most_its_limit_however_many_threads_ask() {
+fn half_open_admits_at_most_its_limit_however_many_callers_ask() {
     let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_time().build().unwrap();
-    let config = BreakerConfig { reset: Duration::from_millis(1), ..BreakerConfig::default() };
+        tokio::runtime::Builder::new_multi_thread().worker_threads(8).enable_time().build().unwrap();
+    let config = BreakerConfig {
+        reset: Duration::from_millis(1),
+        success_threshold: 1_000,
+        ..BreakerConfig::default()
+    };
     let breaker = breaker(config);
     breaker.trip();
+    let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let admitted = runtime.block_on(async {
-        while breaker.acquire().is_err() {
-            tokio::task::yield_now().await;
-        }
         let mut calls = tokio::task::JoinSet::new();
-        for _ in 0..64 {
-            let breaker = breaker.clone();
-            calls.spawn(async move { breaker.acquire().ok() });
+        for _ in 0..1_000 {
+            let (breaker, under_way, most) = (breaker.clone(), Arc::clone(&under_way), Arc::clone(&most));
+            calls.spawn(async move {
+                loop {
+                    let Ok(permit) = breaker.acquire() else {
+                        tokio::task::yield_now().await;
+                        continue;
+                    };
+                    most.fetch_max(under_way.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    tokio::task::yield_now().await;
+                    under_way.fetch_sub(1, Ordering::SeqCst);
+                    return permit.success();
+                }
+            });
         }
-        calls.join_all().await.into_iter().flatten().collect::<Vec<Permit>>()
+        let all = async { calls.join_all().await.len() };
+        tokio::time::timeout(Duration::from_secs(60), all).await.unwrap()
     });
-    assert_eq!(admitted.len(), 3);
+    let most = most.load(Ordering::SeqCst);
+    assert_eq!((admitted, breaker.state()), (1_000, State::Closed));
+    assert!((1..=3).contains(&most), "{most} probes at once");
 }

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 
-use super::event::{genesis, record};
+use super::event::{all, genesis, record};
 use super::{Approval, ApprovalState, LOCK, check_payload, columns, find, update};
 use crate::tx::{Operation, Tx};
-use crate::{ApprovalId, Name, RunId, Store, StoreError};
+use crate::{ApprovalId, ContentHash, Name, RunId, Store, StoreError};
 
 /// The most that a list gives, or a sweep expires, at once.
 const PAGE_MAX: u32 = 1000;
@@ -63,7 +63,33 @@ impl Store {
         self.change(Request(new)).await
     }
 
-    /// Lists requests in the order in which they were made.
+    /// Asks for an approval under an id that the caller knows ([`ApprovalId::of`]), once: if there is a request with that
+    /// id, it is given as it stands now, whatever became of it.
+    ///
+    /// With `by_rule` nobody has to be asked: a new request is written as approved, by `policy`, at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the id was used to ask for another action; [`StoreError::TooLarge`].
+    pub async fn request_approval_once(
+        &self,
+        id: ApprovalId,
+        new: NewApproval,
+        by_rule: bool,
+    ) -> Result<Approval, StoreError> {
+        check_payload(&new.payload)?;
+        crate::journal::check_size("note", new.note.len(), crate::ENTRY_BYTES_MAX)?;
+        self.change(RequestOnce { id, new, by_rule }).await
+    }
+
+    /// The requests that were made last, the newest first; 1,000 at most.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] if one of them is damaged.
+    pub async fn latest_approvals(&self, limit: u32) -> Result<Vec<Approval>, StoreError> {
+        self.look(Latest { limit }).await
+    }
+
+    /// Lists requests by their ids: those whose id the store made are in the order in which they were asked.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] if one of them is damaged.
@@ -87,30 +113,97 @@ impl Operation for Request {
     type Output = Approval;
 
     async fn run<T: Tx>(&self, tx: &mut T) -> Result<Approval, StoreError> {
-        let new = &self.0;
-        let id = ApprovalId::after(None, new.at_ms);
-        let mut approval = Approval {
-            id,
-            run: new.run.clone(),
-            action: new.action.clone(),
-            level: new.level.clone(),
-            payload: new.payload.clone(),
-            needed: new.needed.max(1),
-            state: ApprovalState::Pending,
-            requested_ms: new.at_ms,
-            expires_ms: new.expires_ms,
-            events: 0,
-            chain: genesis(id),
+        let id = ApprovalId::after(None, self.0.at_ms);
+        let made = insert(tx, id, &self.0).await?;
+        made.ok_or_else(|| StoreError::conflict("approval", &id, "there is one with this id"))
+    }
+}
+
+/// `None` if there is one with this id: somebody else was faster.
+async fn insert<T: Tx>(
+    tx: &mut T,
+    id: ApprovalId,
+    new: &NewApproval,
+) -> Result<Option<Approval>, StoreError> {
+    let mut approval = Approval {
+        id,
+        run: new.run.clone(),
+        action: new.action.clone(),
+        level: new.level.clone(),
+        payload: new.payload.clone(),
+        needed: new.needed.max(1),
+        state: ApprovalState::Pending,
+        requested_ms: new.at_ms,
+        expires_ms: new.expires_ms,
+        events: 0,
+        chain: genesis(id),
+    };
+    let sql = concat!(
+        "INSERT INTO approvals (",
+        columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+            ON CONFLICT (id) DO NOTHING"
+    );
+    if tx.execute(sql, &approval.values()).await? == 0 {
+        return Ok(None);
+    }
+    record(tx, &mut approval, &new.by, ("requested", &new.note), new.at_ms).await?;
+    update(tx, &approval).await?;
+    Ok(Some(approval))
+}
+
+struct RequestOnce {
+    id: ApprovalId,
+    new: NewApproval,
+    by_rule: bool,
+}
+
+impl Operation for RequestOnce {
+    type Output = Approval;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Approval, StoreError> {
+        match find(tx, LOCK, self.id).await {
+            Ok(known) => return self.as_known(tx, known).await,
+            Err(StoreError::NotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let Some(mut approval) = insert(tx, self.id, &self.new).await? else {
+            let known = find(tx, LOCK, self.id).await?;
+            return self.as_known(tx, known).await;
         };
-        let sql = concat!(
-            "INSERT INTO approvals (",
-            columns!(),
-            ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
-        );
-        tx.execute(sql, &approval.values()).await?;
-        record(tx, &mut approval, &new.by, ("requested", &new.note), new.at_ms).await?;
-        update(tx, &approval).await?;
+        if self.by_rule {
+            approval.state = ApprovalState::Approved;
+            let policy = "policy".parse().expect("it is a name");
+            record(tx, &mut approval, &policy, ("approved", ""), self.new.at_ms).await?;
+            update(tx, &approval).await?;
+        }
         Ok(approval)
+    }
+}
+
+impl RequestOnce {
+    /// An edit may have made it another action since; what counts is what was asked for.
+    async fn as_known<T: Tx>(&self, tx: &mut T, known: Approval) -> Result<Approval, StoreError> {
+        let asked = all(tx, &known).await?.into_iter().next();
+        let is_same = asked.is_some_and(|event| event.action_hash == ContentHash::of(&self.new.payload));
+        if is_same && known.action == self.new.action && known.run == self.new.run {
+            return Ok(known);
+        }
+        Err(StoreError::conflict("approval", &self.id, "it was asked for another action, or other arguments"))
+    }
+}
+
+struct Latest {
+    limit: u32,
+}
+
+impl Operation for Latest {
+    type Output = Vec<Approval>;
+
+    async fn run<T: Tx>(&self, tx: &mut T) -> Result<Vec<Approval>, StoreError> {
+        let sql = concat!("SELECT ", columns!(), " FROM approvals ORDER BY requested_ms DESC, id LIMIT $1");
+        let limit = i64::from(self.limit.clamp(1, PAGE_MAX)).into();
+        tx.query(sql, &[limit]).await?.into_iter().map(Approval::read).collect()
     }
 }
 

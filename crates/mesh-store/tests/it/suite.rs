@@ -54,7 +54,8 @@ cases! {
         one_of_many_who_intend_the_same_call_may_make_it;
     approvals: of_racing_answers_one_decides, a_quorum_counts_each_person_once,
         an_edit_is_approved_as_it_is, what_nobody_answers_expires_as_a_no, every_event_is_on_record,
-        an_answer_to_another_action_does_not_count;
+        an_answer_to_another_action_does_not_count, who_asks_again_finds_what_was_asked_before,
+        what_a_rule_approves_is_on_record;
     backups: a_backup_while_in_use_is_of_one_moment, a_damaged_backup_restores_nothing,
         a_store_that_is_not_empty_is_not_filled;
     tampered: a_changed_entry_ends_the_good_prefix, a_missing_entry_is_noticed, an_entry_of_another_run_is_noticed,

@@ -3,7 +3,7 @@
 use super::Mesh;
 use mesh_actor::{
     Actor, ActorRef, ActorSpec, DeadLetters, StartError, SupervisionError, SupervisionEvent, SupervisorRef,
-    SupervisorSpec, TreeNode,
+    SupervisorSpec, TreeNode, Watermark,
 };
 use std::sync::Arc;
 use tokio::sync::broadcast;
@@ -50,6 +50,13 @@ impl Mesh {
     #[must_use]
     pub fn supervision_events(&self) -> broadcast::Receiver<SupervisionEvent> {
         self.shared.system.events()
+    }
+
+    /// Hears of mailboxes of this process that become nearly full, and that are so no more, from now on; one that is 256
+    /// behind misses the oldest.
+    #[must_use]
+    pub fn watermarks(&self) -> broadcast::Receiver<Watermark> {
+        self.shared.system.watermarks()
     }
 
     /// Every actor and supervisor of this process, each under its supervisor.

@@ -1,6 +1,7 @@
 //! Every scenario over QUIC on loopback, and in memory.
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
 
+mod breakers;
 mod cluster;
 mod delivery;
 mod directory;

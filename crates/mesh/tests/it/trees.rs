@@ -2,10 +2,15 @@
 
 use crate::cluster::{Cluster, Crash, Say, Tester, eventually, on_both_transports};
 use mesh::{
-    ActorRef, ActorSpec, AskError, ChildSpec, DeadReason, ListTree, Restart, Strategy, SupervisorSpec,
+    ActorRef, ActorSpec, AskError, ChildSpec, DeadReason, ListDeadLetters, ListTree, ReplayDeadLetter,
+    Restart, Strategy, SupervisorSpec,
 };
 
-on_both_transports!(any_node_lists_any_nodes_tree, tells_from_afar_that_nobody_handles_are_dead_letters,);
+on_both_transports!(
+    any_node_lists_any_nodes_tree,
+    tells_from_afar_that_nobody_handles_are_dead_letters,
+    any_node_lists_and_replays_any_nodes_dead_letters,
+);
 
 async fn any_node_lists_any_nodes_tree(cluster: Cluster) {
     let (alpha, beta) = cluster.pair().await;
@@ -51,4 +56,32 @@ async fn tells_from_afar_that_nobody_handles_are_dead_letters(cluster: Cluster) 
     assert!(letters.iter().all(|letter| letter.kind == "test.crash.v1"), "{letters:?}");
     assert!(matches!(letters[0].reason, DeadReason::Poison { times: 1, .. }));
     assert_eq!(letters[1].reason, DeadReason::NotRunning);
+}
+
+async fn any_node_lists_and_replays_any_nodes_dead_letters(cluster: Cluster) {
+    let (alpha, beta) = cluster.pair().await;
+    let spec = ActorSpec::new("brief").restart(Restart::Temporary);
+    let actor = beta.mesh().spawn(spec.clone(), Tester::default);
+    actor.pause();
+    let say = Say { text: "left".to_owned() };
+    actor.tell(say).await.unwrap();
+    actor.kill();
+    actor.stopped().await;
+    let list = alpha.mesh().recipient::<ListDeadLetters>("beta/mesh").unwrap();
+    let table = list.ask(ListDeadLetters {}).await.unwrap();
+    let row = &table.letters[0];
+    assert_eq!((table.count, row.id, row.actor.as_str(), row.why.as_str()), (1, 1, "brief", "not_running"));
+    assert!(row.is_replayable && row.kind.ends_with("Say"), "{row:?}");
+    let replay = alpha.mesh().recipient::<ReplayDeadLetter>("beta/mesh").unwrap();
+    let refused = replay.ask(ReplayDeadLetter { id: 1 }).await.unwrap().unwrap_err();
+    assert_eq!((refused.code.as_str(), refused.origin.as_str()), ("NOT_RUNNING", "beta"));
+    let unknown = replay.ask(ReplayDeadLetter { id: 2 }).await.unwrap().unwrap_err();
+    assert!(unknown.message.contains("there is no dead letter 2"), "{}", unknown.message);
+
+    // One that crashed its actor is sent again when that is back.
+    let crashed = beta.mesh().spawn(ActorSpec::new("patient"), Tester::default);
+    crashed.tell(Crash {}).await.unwrap();
+    eventually("the crash", async || list.ask(ListDeadLetters {}).await.unwrap().count == 2).await;
+    let row = list.ask(ListDeadLetters {}).await.unwrap().letters.pop().unwrap();
+    assert_eq!((row.why.as_str(), row.times), ("poison", 1));
 }

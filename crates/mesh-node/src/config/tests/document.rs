@@ -40,22 +40,33 @@ fn lines_of(key: &Key) -> String {
     let default = &key.schema["default"];
     match key.shape {
         Shape::Section => format!("[{name}]\n"),
-        Shape::Tables => format!("# [[{name}]]\n{}", agent_lines()),
+        Shape::Tables => format!("# [[{}]]\n{}", key.path.join("."), table_lines(&key)),
         _ if default.is_null() => format!("# {name} = {}\n", key.schema["examples"][0]),
         Shape::Map => format!("{name} = {{}}\n"),
         _ => format!("{name} = {default}\n"),
     }
 }
 
-fn agent_lines() -> String {
-    let schema = schemars::schema_for!(AgentSettings).to_value();
-    let fields = [("kind", "\"summarizer\""), ("name", "\"summarizer-1\""), ("args", "{}"), ("labels", "{}")];
+fn table_lines(key: &Key) -> String {
+    let agent = [("kind", "\"summarizer\""), ("name", "\"summarizer-1\""), ("args", "{}"), ("labels", "{}")];
+    let policy = [
+        ("patterns", "[\"pay*\", \"refund*\"]"),
+        ("level", "\"review\""),
+        ("patience", "\"1h\""),
+        ("needed", "2"),
+        ("approvers", "[\"ann\", \"bob\", \"cy\"]"),
+    ];
+    let (schema, fields) = match key.path.join(".").as_str() {
+        "agents" => (schemars::schema_for!(AgentSettings).to_value(), &agent[..]),
+        "approvals.policy" => (schemars::schema_for!(PolicySettings).to_value(), &policy[..]),
+        other => panic!("{other} has no example"),
+    };
     assert_eq!(schema["properties"].as_object().unwrap().len(), fields.len());
-    let line = |(name, example)| {
-        let comment = comment(&schema["properties"][name]).replace("# ", "#   ");
+    let line = |(name, example): &(&str, &str)| {
+        let comment = comment(&schema["properties"][*name]).replace("# ", "#   ");
         format!("{comment}# {name} = {example}\n")
     };
-    fields.into_iter().map(line).collect()
+    fields.iter().map(line).collect()
 }
 
 fn comment(schema: &Value) -> String {
@@ -98,6 +109,7 @@ fn the_examples_in_the_documented_file_are_settings_too() {
     let settings = of_file(&uncommented.collect::<Vec<_>>().join("\n")).unwrap();
     assert_eq!(settings.name.as_deref(), Some("alpha"));
     assert_eq!(settings.agents.len(), 1);
+    assert_eq!(settings.approvals.policy[0].needed, 2);
     // The examples of the transport are the defaults of its default profile.
     assert_eq!(settings.transport.config(), mesh_net::TransportConfig::lan());
 }

@@ -1,6 +1,7 @@
 use futures::future::join_all;
 use mesh_store::{
-    Answer, Answered, Approval, ApprovalFilter, ApprovalState, NewApproval, Store, StoreError, Verdict,
+    Answer, Answered, Approval, ApprovalFilter, ApprovalId, ApprovalState, NewApproval, Store, StoreError,
+    Verdict,
 };
 
 use crate::place::Place;
@@ -8,8 +9,8 @@ use crate::words::{NOW, id, name};
 
 const EXPIRES: i64 = NOW + 300_000;
 
-async fn request(store: &Store, needed: u32) -> Approval {
-    let new = NewApproval {
+fn new(needed: u32) -> NewApproval {
+    NewApproval {
         run: Some(id("r")),
         by: name("alpha/cleaner"),
         action: name("delete_files"),
@@ -19,8 +20,11 @@ async fn request(store: &Store, needed: u32) -> Approval {
         note: "to make room".to_owned(),
         at_ms: NOW,
         expires_ms: EXPIRES,
-    };
-    store.request_approval(new).await.unwrap()
+    }
+}
+
+async fn request(store: &Store, needed: u32) -> Approval {
+    store.request_approval(new(needed)).await.unwrap()
 }
 
 fn answer(to: &Approval, by: &str, verdict: Verdict) -> Answer {
@@ -127,4 +131,41 @@ pub(super) async fn an_answer_to_another_action_does_not_count(place: &Place) {
     };
     assert!(matches!(store.answer_approval(asked.id, other).await, Err(StoreError::Conflict { .. })));
     assert_eq!(store.approval(asked.id).await.unwrap(), asked, "nothing changed");
+}
+
+pub(super) async fn who_asks_again_finds_what_was_asked_before(place: &Place) {
+    let store = place.open().await;
+    let key = ApprovalId::of("r", "step/1");
+    let asks = (0..8).map(|_| {
+        let store = store.clone();
+        tokio::spawn(async move { store.request_approval_once(key, new(1), false).await.unwrap() })
+    });
+    let asked: Vec<_> = join_all(asks).await.into_iter().map(Result::unwrap).collect();
+    assert!(asked.iter().all(|one| *one == asked[0] && one.id == key));
+    assert_eq!(store.approval_events(key).await.unwrap().len(), 1, "it was asked once");
+    let edit = Verdict::ApproveEdited("rm older".into());
+    store.answer_approval(key, answer(&asked[0], "ann", edit)).await.unwrap();
+    store.close().await;
+
+    let store = place.open().await;
+    let again = store.request_approval_once(key, new(1), false).await.unwrap();
+    assert_eq!((again.state, &again.payload[..]), (ApprovalState::Approved, &b"rm older"[..]));
+    let other = NewApproval { payload: "rm -rf /".into(), ..new(1) };
+    let other = store.request_approval_once(key, other, false).await;
+    assert!(matches!(other, Err(StoreError::Conflict { .. })), "{other:?}");
+}
+
+pub(super) async fn what_a_rule_approves_is_on_record(place: &Place) {
+    let store = place.open().await;
+    let key = ApprovalId::of("r", "step/2");
+    let asked = store.request_approval_once(key, new(1), true).await.unwrap();
+    assert_eq!(asked.state, ApprovalState::Approved);
+    let events = store.approval_events(key).await.unwrap();
+    let told: Vec<_> = events.iter().map(|e| (e.actor.as_str(), e.what.as_str())).collect();
+    assert_eq!(told, [("alpha/cleaner", "requested"), ("policy", "approved")]);
+
+    let later = NewApproval { at_ms: NOW + 1, ..new(1) };
+    let later = store.request_approval_once(ApprovalId::of("r", "step/3"), later, false).await.unwrap();
+    assert_eq!(store.latest_approvals(10).await, Ok(vec![later.clone(), asked]));
+    assert_eq!(store.latest_approvals(1).await, Ok(vec![later]));
 }
