@@ -31,6 +31,8 @@ torture: tools ## hundreds of kills and cuts, thousands of random cases (two hou
 	MESH_KILLS=200 MESH_FLIPS=1 $(CARGO) test -p mesh-store --test it
 	MESH_TOOL_KILLS=200 $(CARGO) test -p mesh-agents --test tools kills
 	BIN=$(BIN) MESH_KILLS=100 $(CARGO) test -p integration-tests --test it -- --test-threads=1 mesh::
+	BIN=$(BIN) MESH_PLACEMENT_KILLS=100 MESH_PLACEMENT_ACTORS=1000 \
+		$(CARGO) test -p integration-tests --test it -- --test-threads=1 placement::
 	BIN=$(BIN) MESH_RUN_KILLS=200 $(CARGO) test -p integration-tests --test it -- --test-threads=1 runs::
 	BIN=$(BIN) MESH_ROLLS=20 $(CARGO) test -p integration-tests --test it -- --test-threads=1 rolling::
 	BIN=$(BIN) MESH_KILLS=100 MESH_CUTS=20 MESH_CUT_SECONDS=30 MESH_STREAM_SECONDS=60 \
