@@ -39,6 +39,12 @@ impl<A: Actor> ActorRef<A> {
         self.mailbox.inner().life.listing().is_on_every_node
     }
 
+    /// The epoch under which it was placed; none for an actor that nobody has placed.
+    pub fn epoch(&self) -> Option<u64> {
+        let epoch = self.mailbox.inner().life.listing().epoch;
+        (epoch > 0).then_some(epoch)
+    }
+
     /// Its mailbox, for those who carry messages from elsewhere.
     pub fn mailbox(&self) -> &Mailbox<A> {
         &self.mailbox

@@ -4,16 +4,18 @@ use std::any::type_name;
 use std::fmt;
 use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::actor::Actor;
+use crate::actor::{Actor, Handler};
 use crate::actor_ref::ActorRef;
 use crate::cancel::Cancel;
 use crate::error::AskError;
 use crate::letter::Letter;
 use crate::message::{Message, Meta, Sender};
 use crate::remedy::Remedy;
+use crate::timer::{Timer, Timers, TooManyTimers};
 use crate::turn::Turn;
 
 /// The handler's view of the world: who asks, until when, and the actor's own lifecycle.
@@ -26,6 +28,8 @@ pub struct Context<A: Actor> {
     turn: Turn,
     expired: u64,
     in_hand: InHand<A>,
+    /// Boxed, since most actors have none.
+    timers: Option<Box<Timers>>,
 }
 
 /// The message in hand, for the case that its handler crashes. Every actor has one, so it is small.
@@ -65,6 +69,7 @@ impl<A: Actor> Context<A> {
             turn: Turn::default(),
             expired: 0,
             in_hand: InHand::nothing(redeliver),
+            timers: None,
         }
     }
 
@@ -122,6 +127,66 @@ impl<A: Actor> Context<A> {
     /// What is to be done about the last crash, if there was one: for [`Actor::started`], which applies it.
     pub fn remedy(&self) -> Option<Remedy> {
         self.me.mailbox().inner().life.remedy()
+    }
+
+    /// Which of the lives of its name over all nodes this is, if the actor was placed: a later one has a higher number. What
+    /// the actor writes elsewhere carries it, so that the writes of an earlier life can be refused.
+    pub fn epoch(&self) -> Option<u64> {
+        self.me.epoch()
+    }
+
+    /// Sends the actor a message in `delay`, through its own mailbox: one that is full is waited for.
+    ///
+    /// The timer ends with this life of the actor, and by [`Timer::cancel`]; dropping its handle changes nothing. A message
+    /// of a timer that has ended is not handled, even if it is in the mailbox already.
+    ///
+    /// # Errors
+    /// [`TooManyTimers`] when 1,024 of the actor's timers run.
+    pub fn send_after<M: Message>(&mut self, delay: Duration, message: M) -> Result<Timer, TooManyTimers>
+    where
+        A: Handler<M>,
+    {
+        let mailbox = self.me.mailbox().clone();
+        self.timers.get_or_insert_default().once(mailbox, delay, message)
+    }
+
+    /// Sends the actor a message every `period`, first in one `period`, until this life of the actor ends or the timer is
+    /// cancelled; see [`send_after`](Self::send_after). A period is at least 1 ms.
+    ///
+    /// Its messages never pile up: there is one in the mailbox or in the handler, or none. What was missed meanwhile comes
+    /// as one message, and then the next comes at its time.
+    ///
+    /// ```
+    /// # use mesh_actor::{Actor, Context, Handler, Message, StartError};
+    /// # use std::time::Duration;
+    /// struct Flush;
+    /// impl Message for Flush {
+    ///     type Reply = ();
+    /// }
+    /// struct Writer;
+    /// impl Actor for Writer {
+    ///     async fn started(&mut self, cx: &mut Context<Self>) -> Result<(), StartError> {
+    ///         cx.send_every(Duration::from_secs(1), || Flush)?;
+    ///         Ok(())
+    ///     }
+    /// }
+    /// impl Handler<Flush> for Writer {
+    ///     async fn handle(&mut self, _: Flush, _: &mut Context<Self>) { /* … */ }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`send_after`](Self::send_after).
+    pub fn send_every<M: Message>(
+        &mut self,
+        period: Duration,
+        message: impl FnMut() -> M + Send + 'static,
+    ) -> Result<Timer, TooManyTimers>
+    where
+        A: Handler<M>,
+    {
+        let mailbox = self.me.mailbox().clone();
+        self.timers.get_or_insert_default().every(mailbox, period, message)
     }
 
     /// Crashes the actor when the current handler returns. Its reply is still sent.

@@ -70,6 +70,7 @@ mod supervisor;
 mod supervisor_ref;
 mod supervisor_spec;
 mod system;
+mod timer;
 mod tree;
 
 pub use actor::{Actor, ExitReason, Handler, StartError, StreamHandler};
@@ -96,4 +97,5 @@ pub use supervisor_ref::SupervisorRef;
 pub use supervisor_spec::{ChildSpec, SupervisionError, SupervisorSpec};
 pub use system::{Runtimes, StillRunning, System};
 pub use tell::{Tell, TellFuture};
+pub use timer::{TIMERS_MAX, Timer, TooManyTimers};
 pub use tree::{TreeKind, TreeNode};

@@ -79,6 +79,8 @@ pub struct ActorSpec {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Listing {
     pub(crate) capabilities: Vec<String>,
+    /// 0 for an actor that is not placed.
+    pub(crate) epoch: u64,
     pub(crate) is_on_every_node: bool,
 }
 
@@ -177,6 +179,14 @@ impl ActorSpec {
     #[must_use]
     pub fn on_every_node(mut self) -> Self {
         self.listing.is_on_every_node = true;
+        self
+    }
+
+    /// Which of the lives of one name over all nodes this is: whoever places actors counts up from 1. 0, the default, is an
+    /// actor that nobody has placed.
+    #[must_use]
+    pub fn epoch(mut self, epoch: u64) -> Self {
+        self.listing.epoch = epoch;
         self
     }
 

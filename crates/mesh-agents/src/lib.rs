@@ -3,6 +3,7 @@
 //! ```text
 //!  workflow    pure: a file becomes a plan, a run walks the plan
 //!  workflows   the actors that run it: NODE/workflows, and one for each run
+//!  swarm       pure: tasks that depend on one another, and which worker has which
 //!  Agent       the actor that does the work: a model with a role
 //!  Models      what the agents of a node think with
 //!  lifecycle   pure: where an agent stands, and what may follow
@@ -11,6 +12,7 @@
 //!
 //! - [`workflow`]: a workflow file is read, checked and resolved into a plan, and a run walks that plan.
 //! - [`workflows`]: runs as actors, which spread their agents over the mesh.
+//! - [`swarm`]: who does what next, by priorities, dependencies, capabilities and leases.
 //! - [`durable`]: agents whose steps are stored as they are done, and go on where they were left.
 //! - [`Agent`]: a model with instructions, as an actor that any node can spawn.
 //!
@@ -23,6 +25,7 @@ mod idle;
 pub mod lifecycle;
 mod models;
 mod pieces;
+pub mod swarm;
 pub mod workflow;
 pub mod workflows;
 

@@ -12,6 +12,7 @@ mod lines;
 mod listing;
 mod message;
 mod output;
+mod placement;
 mod runs;
 mod store;
 mod stream;
@@ -132,6 +133,14 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
             let reply = mesh.ask(&format!("{on}/mesh"), "mesh.spawn.v1", &body.to_string(), *timeout).await?;
             message::print_reply(&reply, output)
         }
+        Command::Actor(ActorCommand::Place(args)) => placement::place(mesh, args, output).await,
+        Command::Actor(ActorCommand::Unplace { name, timeout }) => {
+            placement::unplace(mesh, name, *timeout, output).await
+        }
+        Command::Actor(ActorCommand::Rebalance { timeout }) => {
+            placement::rebalance(mesh, *timeout, output).await
+        }
+        Command::Actor(ActorCommand::Placements) => placement::placements(mesh, output).await,
         Command::Actor(ActorCommand::Stop { path, timeout }) => {
             let Some(node) = path.node() else {
                 return Err(CtlError::Usage(format!("{path} does not say on which node: NODE/{path}")));

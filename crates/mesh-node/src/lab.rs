@@ -1,5 +1,5 @@
 //! Actors for tests and trials: one that answers, one that is slow, one that crashes, one that remembers, one that
-//! streams.
+//! streams; and a kind that can be placed.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,11 @@ use mesh::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+mod placed;
+
+pub(crate) use placed::register;
+pub use placed::{Who, WhoAmI};
 
 /// A text to be sent back: `lab.echo.v1`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

@@ -294,7 +294,7 @@ impl Node {
             Some(issuer) => builder.issuer(issuer),
             None => builder,
         };
-        let builder = builder.deny(state.denied_at_start().clone());
+        let builder = lab::register(builder.deny(state.denied_at_start().clone()), self.settings.lab_actors);
         let builder = self.registrations.iter().fold(builder, |builder, register| register(builder));
         builder.start(state.identity().clone(), runtimes.clone()).await
     }

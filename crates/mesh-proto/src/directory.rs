@@ -32,7 +32,7 @@ mod table;
 
 pub use delta::{Answer, Delta, Known, Need};
 pub use digest::Digest;
-pub use label::{CAPABILITIES_MAX, check_capability};
+pub use label::{CAPABILITIES_MAX, check_capability, epoch_capability};
 
 use index::Index;
 use log::Log;

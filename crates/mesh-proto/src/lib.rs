@@ -33,7 +33,7 @@ pub use codec::{
 };
 pub use directory::{
     Answer, CAPABILITIES_MAX, Delta, Digest, Directory, Entry, Known, NAMES_MAX, Need, Publication, Taken,
-    check_capability,
+    check_capability, epoch_capability,
 };
 pub use enroll::{ENROLL_BYTES_MAX, EnrollReply, EnrollRequest};
 pub use failure::{Failure, Json, Retry};

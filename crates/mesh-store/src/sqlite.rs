@@ -57,8 +57,16 @@ pub(crate) struct Sqlite {
     writes: mpsc::Sender<Job>,
     reads: mpsc::Sender<Job>,
     state: Arc<State>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-    ended: Mutex<Vec<oneshot::Receiver<()>>>,
+    writer: Mutex<Vec<Worker>>,
+    readers: Mutex<Vec<Worker>>,
+}
+
+/// A thread with a connection of its own.
+#[derive(Debug)]
+struct Worker {
+    thread: JoinHandle<()>,
+    /// Nothing is ever sent: the thread's end drops the other end. Gone when somebody waits for it.
+    ended: Option<oneshot::Receiver<()>>,
 }
 
 /// What a thread is asked for.
@@ -79,12 +87,12 @@ impl Sqlite {
             writes,
             reads,
             state: Arc::clone(&state),
-            threads: Mutex::new(Vec::new()),
-            ended: Mutex::new(Vec::new()),
+            writer: Mutex::new(Vec::new()),
+            readers: Mutex::new(Vec::new()),
         };
         let (opened, ready) = oneshot::channel();
         let (file, settings) = (path.clone(), options.clone());
-        store.start("mesh-store-write", move || {
+        let writer = Worker::start("mesh-store-write", move || {
             match open::writer(&file, &settings) {
                 Ok(tx) => {
                     // Nobody waits if the caller gave up; the sender's end closes the channel, which ends this.
@@ -96,25 +104,16 @@ impl Sqlite {
                 }
             }
         })?;
+        store.writer.get_mut().push(writer);
         ready.await.map_err(|_| StoreError::Closed)??;
         let questions = Arc::new(Mutex::new(questions));
         for _ in 0..options.readers.clamp(1, 64) {
             let tx = open::reader(&path, &options)?;
             let questions = Arc::clone(&questions);
-            store.start("mesh-store-read", move || reader::run(tx, &questions))?;
+            let reader = Worker::start("mesh-store-read", move || reader::run(tx, &questions))?;
+            store.readers.get_mut().push(reader);
         }
         Ok(store)
-    }
-
-    fn start(&mut self, name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), StoreError> {
-        let (end, ended) = oneshot::channel();
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
-            body();
-            drop(end);
-        });
-        self.threads.get_mut().push(thread.map_err(|error| StoreError::unwritten_io(&error))?);
-        self.ended.get_mut().push(ended);
-        Ok(())
     }
 
     pub(crate) async fn write<O: Operation>(&self, operation: O) -> Result<O::Output, StoreError> {
@@ -138,26 +137,41 @@ impl Sqlite {
         answer.await.unwrap_or_else(|_| Err(lost()))
     }
 
+    /// The readers end first: of several connections that close at once none may be the last, which alone takes the log
+    /// into the file.
     pub(crate) async fn close(&self) {
-        // Both fail only when the thread has gone already.
-        let _ = self.writes.send(Job::Close).await;
-        let _ = self.reads.send(Job::Close).await;
-        let ended = std::mem::take(&mut *self.ended.lock());
-        for thread in ended {
-            // Nothing is ever sent: the thread's end drops its end.
-            let _ = thread.await;
-        }
-        self.join();
+        end(&self.reads, &self.readers).await;
+        end(&self.writes, &self.writer).await;
+    }
+}
+
+impl Worker {
+    fn start(name: &str, body: impl FnOnce() + Send + 'static) -> Result<Self, StoreError> {
+        let (end, ended) = oneshot::channel();
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || {
+            body();
+            drop(end);
+        });
+        Ok(Self { thread: thread.map_err(|error| StoreError::unwritten_io(&error))?, ended: Some(ended) })
     }
 
-    fn join(&self) {
-        let threads = std::mem::take(&mut *self.threads.lock());
-        for thread in threads {
-            if thread.join().is_err() {
-                tracing::error!("a thread of the store died");
-            }
+    fn join(self) {
+        if self.thread.join().is_err() {
+            tracing::error!("a thread of the store died");
         }
     }
+}
+
+/// Ends the workers of one queue, when what waits in it is done.
+async fn end(queue: &mpsc::Sender<Job>, workers: &Mutex<Vec<Worker>>) {
+    // Fails only when the threads have gone already.
+    let _ = queue.send(Job::Close).await;
+    let ended: Vec<_> = workers.lock().iter_mut().filter_map(|worker| worker.ended.take()).collect();
+    for end in ended {
+        let _ = end.await;
+    }
+    let ended = std::mem::take(&mut *workers.lock());
+    ended.into_iter().for_each(Worker::join);
 }
 
 impl Drop for Sqlite {
@@ -165,8 +179,9 @@ impl Drop for Sqlite {
     fn drop(&mut self) {
         // Closes the queues, which is what the threads wait on.
         let (closed, _) = mpsc::channel(1);
-        self.writes = closed.clone();
-        self.reads = closed;
-        self.join();
+        self.reads = closed.clone();
+        self.readers.get_mut().drain(..).for_each(Worker::join);
+        self.writes = closed;
+        self.writer.get_mut().drain(..).for_each(Worker::join);
     }
 }

@@ -146,6 +146,7 @@ async fn connect(
         reclaimer: Reclaimer::default(),
         trust: Trust::default(),
         followers: Default::default(),
+        placement: Default::default(),
         role: Role::Client(Arc::clone(&uplink)),
         leave_asked: Default::default(),
         loss_probe,

@@ -24,6 +24,8 @@ mod failure;
 mod frames;
 mod inlet;
 mod kept;
+mod keyed;
+mod link;
 mod membership;
 mod mesh;
 mod monitor;
@@ -32,10 +34,13 @@ mod node;
 mod node_actor;
 mod parking;
 mod pending;
+mod placement;
+mod pool;
 mod port;
 mod registry;
 mod reliable;
 mod remote;
+mod router;
 mod session;
 mod shared;
 mod stream_in;
@@ -51,6 +56,8 @@ pub use client::{Client, ClientConfig, ClientError};
 pub use config::{LABELS_BYTES_MAX, LABELS_MAX, NodeConfig};
 pub use dedup::MessageId;
 pub use dynamic::{JsonItem, JsonStream};
+pub use keyed::Keyed;
+pub use link::Link;
 pub use membership::{JoinFailure, Listing, NamesTold};
 pub use mesh::{MemberInfo, Mesh, PublishError};
 pub use monitor::{Down, DownReason, Monitor};
@@ -62,8 +69,14 @@ pub use node_actor::{
     Members, Names, Published as PublishedNames, PublishedRow, Spawn, Spawned, Stop, SubscriberRow,
     Subscribers, Tree, TreeRow,
 };
+pub use placement::{
+    ARGS_BYTES_MAX, EpochError, EpochSource, Label, ListPlacements, OldestMember, PLACEMENTS_MAX, Place,
+    Placed, PlacedRow, PlacementEvent, PlacementList, Rebalance, Rebalanced,
+};
+pub use pool::{Pool, PoolSpec};
 pub use registry::{SpawnContext, Spawnable};
 pub use reliable::Reliable;
+pub use router::Balance;
 pub use session::HelloError;
 pub use ticket::InvalidTicket;
 pub use topics::{Delivery, Following, Publish, Published, SubscribeError, Topic};
@@ -71,11 +84,12 @@ pub use trust::RenewError;
 pub use wire::{KindError, Kinds, WireActor, WireMessage, raw_bytes};
 
 pub use mesh_actor::{
-    Actor, ActorInfo, ActorRef, ActorSpec, AskError, AutoShutdown, CONFIRM_TIMEOUT, Cancel, ChildSpec, Class,
-    Context, Crash, DeadLetter, DeadLetters, DeadReason, ExitReason, Handler, Items, MailboxConfig, Message,
-    Open, Overflow, Recipient, Remedy, ReplayError, ReplyStream, Restart, RestartStrategy, RetryHint,
-    Runtimes, Sender, Shutdown, StartError, Strategy, StreamHandler, Streaming, SupervisionError,
-    SupervisionEvent, SupervisorRef, SupervisorSpec, TreeKind, TreeNode,
+    Actor, ActorInfo, ActorRef, ActorSpec, ActorState, AskError, AutoShutdown, CONFIRM_TIMEOUT, Cancel,
+    ChildSpec, Class, Context, Crash, DeadLetter, DeadLetters, DeadReason, ExitReason, Handler, Items,
+    MailboxConfig, Message, Open, Overflow, Recipient, Remedy, ReplayError, ReplyStream, Restart,
+    RestartStrategy, RetryHint, Runtimes, Sender, Shutdown, StartError, Strategy, StreamHandler, Streaming,
+    SupervisionError, SupervisionEvent, SupervisorRef, SupervisorSpec, TIMERS_MAX, Timer, TooManyTimers,
+    TreeKind, TreeNode,
 };
 pub use mesh_net::{
     Authority, BindError, ConnectError, Endpoint, Identity, IdentityError, IdentityPem, MemoryNetwork,

@@ -25,6 +25,7 @@ mod dial;
 mod drive;
 mod names;
 mod news;
+mod seats;
 mod topics;
 
 pub use dial::JoinFailure;
@@ -32,6 +33,7 @@ pub(crate) use dial::{accept, join};
 pub(crate) use drive::drive;
 use names::{Everywhere, Names, is_guest};
 pub use names::{Listing, NamesTold};
+pub(crate) use seats::Row;
 
 /// Why the connections of a node that leaves end.
 const LEAVES: &str = "the node leaves";

@@ -335,7 +335,7 @@ impl Mesh {
         membership.members()
     }
 
-    fn node_actor<M: WireMessage>(&self, node: &str) -> Result<Recipient<M>, AskError> {
+    pub(crate) fn node_actor<M: WireMessage>(&self, node: &str) -> Result<Recipient<M>, AskError> {
         let path = format!("{node}/{}", crate::node_actor::NAME);
         self.recipient(&path).map_err(|error| AskError::BadPath { reason: error.to_string() })
     }

@@ -6,7 +6,7 @@ use crate::{
     port::Local,
 };
 use mesh_actor::{Actor, ActorRef};
-use mesh_proto::{CAPABILITIES_MAX, Entry, NAMES_MAX, Publication, check_capability};
+use mesh_proto::{CAPABILITIES_MAX, Entry, NAMES_MAX, Publication, check_capability, epoch_capability};
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -101,15 +101,18 @@ pub(crate) fn publication<A: Actor>(
     let since_ms = u64::try_from(since_ms).unwrap_or(u64::MAX);
     let entry = Entry { name: name.to_owned(), serial: actor.serial(), since_ms };
     let kinds = port.kinds().into_iter().map(|kind| kind.name).collect();
-    let capabilities = sorted(actor.capabilities().to_vec());
+    let mut capabilities = sorted(actor.capabilities().to_vec());
     for capability in &capabilities {
+        let is_ours = capability.starts_with("mesh:").then_some("what begins with mesh: is the mesh's own");
         check_capability(capability)
+            .and_then(|()| is_ours.map_or(Ok(()), Err))
             .map_err(|reason| PublishError::Capability { capability: capability.clone(), reason })?;
     }
+    capabilities.extend(actor.epoch().map(epoch_capability));
     if capabilities.len() > CAPABILITIES_MAX {
         return Err(PublishError::TooMany { what: "capabilities of one actor", max: CAPABILITIES_MAX });
     }
-    Ok(Publication { entry, capabilities, kinds: sorted(kinds) })
+    Ok(Publication { entry, capabilities: sorted(capabilities), kinds: sorted(kinds) })
 }
 
 /// Whether one more name may be published.

@@ -7,6 +7,7 @@ use crate::{
     node_actor::{self, NodeActor},
     parking::Parking,
     pending::Pending,
+    placement::{self, EpochSource, OldestMember, Placement},
     registry::{Registry, Spawnable},
     shared::{Me, Reclaimer, Role, Shared},
     tasks::Tasks,
@@ -32,6 +33,7 @@ pub struct NodeBuilder {
     registry: Registry,
     issuer: Option<Arc<Issuer>>,
     denied: DenyList,
+    epochs: Arc<dyn EpochSource>,
 }
 
 /// Why a node could not be started. Nothing is left running.
@@ -77,7 +79,13 @@ impl Node {
     /// A node with these settings.
     #[must_use]
     pub fn builder(config: NodeConfig) -> NodeBuilder {
-        NodeBuilder { config, registry: Registry::default(), issuer: None, denied: DenyList::default() }
+        NodeBuilder {
+            config,
+            registry: Registry::default(),
+            issuer: None,
+            denied: DenyList::default(),
+            epochs: Arc::new(OldestMember),
+        }
     }
 
     /// The mesh, seen from this node.
@@ -130,6 +138,7 @@ impl Node {
     pub async fn leave(self) {
         let shared = Arc::clone(self.shared());
         let Some(membership) = shared.membership() else { return };
+        placement::hand_over(&shared, membership.config.drain_timeout).await;
         membership.leave();
         if let Err(still) = shared.system.drain(membership.config.drain_timeout).await {
             tracing::warn!(%still, "actors had not finished when the node left");
@@ -193,6 +202,14 @@ impl NodeBuilder {
     #[must_use]
     pub fn deny(mut self, denied: DenyList) -> Self {
         self.denied = denied;
+        self
+    }
+
+    /// Where the epochs of placed actors come from: by default from the oldest live member ([`OldestMember`]). All nodes of a
+    /// mesh have to be given the same.
+    #[must_use]
+    pub fn epochs(mut self, source: Arc<dyn EpochSource>) -> Self {
+        self.epochs = source;
         self
     }
 
@@ -269,6 +286,7 @@ impl NodeBuilder {
             tasks: Tasks::new(network),
             reclaimer: Reclaimer::default(),
             followers: Default::default(),
+            placement: Placement::new(self.epochs),
             trust: Trust::new(self.issuer),
             role: Role::Member(Box::new(membership)),
             leave_asked: Default::default(),
@@ -296,6 +314,7 @@ impl NodeBuilder {
         }
         // Only now: SWIM dials the seeds too.
         shared.tasks.spawn(membership::drive(Arc::clone(&shared)));
+        shared.tasks.spawn(placement::drive(Arc::clone(&shared)));
         if let Some(membership) = shared.membership() {
             membership.until_connected().await;
         }

@@ -3,6 +3,7 @@
 use crate::{
     failure::failure_of,
     mesh::Mesh,
+    placement::message as placement,
     wire::{Kinds, WireActor, WireMessage},
 };
 use mesh_actor::{Actor, AskError, Context, Handler, Message};
@@ -45,6 +46,16 @@ impl WireActor for NodeActor {
             .message::<Stop>()
             .message::<Drain>()
             .message::<ListSubscribers>()
+            .message::<placement::PlaceActor>()
+            .message::<placement::Unplace>()
+            .message::<placement::Rebalance>()
+            .message::<placement::Locate>()
+            .message::<placement::ListPlacements>()
+            .message::<placement::Compare>()
+            .message::<placement::Pull>()
+            .message::<placement::Push>()
+            .message::<placement::Report>()
+            .message::<placement::Release>()
     }
 }
 
@@ -265,7 +276,7 @@ impl Handler<Spawn> for NodeActor {
     async fn handle(&mut self, spawn: Spawn, _: &mut Context<Self>) -> Result<Spawned, Failure> {
         let shared = self.mesh.shared();
         let args = if spawn.args.is_empty() { "null".to_owned() } else { spawn.args };
-        let spawned = shared.registry.spawn(self.mesh.clone(), &spawn.kind, spawn.name, args).await;
+        let spawned = shared.registry.spawn(self.mesh.clone(), &spawn.kind, spawn.name, args, None).await;
         spawned.map(|path| Spawned { path }).map_err(|error| failure_of(&error, &shared.me.name))
     }
 }

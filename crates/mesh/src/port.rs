@@ -25,7 +25,7 @@ mod parcel;
 mod relay;
 
 pub(crate) use guard::GuardedPort;
-pub(crate) use local::{Local, LocalPort};
+pub(crate) use local::{Local, LocalPort, Traffic};
 pub(crate) use parcel::{RemoteParcel, answer_messages, answer_streams, encode};
 pub(crate) use relay::RelayPort;
 

@@ -49,6 +49,8 @@ pub struct SpawnContext {
     pub mesh: Mesh,
     /// The name under which it is published.
     pub name: String,
+    /// Which of the lives of its name over all nodes this is, if it was placed ([`Mesh::place`]).
+    pub epoch: Option<u64>,
     extensions: Extensions,
 }
 
@@ -116,6 +118,11 @@ impl Registry {
             .collect()
     }
 
+    /// The names of the kinds.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.kinds.keys().cloned().collect()
+    }
+
     /// Spawns an actor of this kind; answers its path.
     pub(crate) async fn spawn(
         &self,
@@ -123,6 +130,7 @@ impl Registry {
         kind: &str,
         name: String,
         args: String,
+        epoch: Option<u64>,
     ) -> Result<String, AskError> {
         let Some(known) = self.kinds.get(kind) else {
             let known = self.kinds.keys().cloned().collect();
@@ -133,7 +141,7 @@ impl Registry {
             });
         };
         let extensions = self.extensions.clone();
-        (known.spawn)(SpawnContext { mesh, name, extensions }, args).await
+        (known.spawn)(SpawnContext { mesh, name, epoch, extensions }, args).await
     }
 }
 
@@ -145,7 +153,8 @@ async fn spawn<A: Spawnable>(cx: SpawnContext, args: String) -> Result<String, A
     let path = format!("{}/{name}", mesh.node_name());
     A::check(&args, &cx).map_err(|error| unspawnable(&path, error.reason()))?;
     let args = Arc::new(args);
-    let actor = mesh.spawn_with(A::spec(&name), move || {
+    let spec = A::spec(&name).epoch(cx.epoch.unwrap_or_default());
+    let actor = mesh.spawn_with(spec, move || {
         let (args, cx) = (Arc::clone(&args), cx.clone());
         async move { A::open(&args, &cx).await }
     });

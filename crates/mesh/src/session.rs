@@ -213,6 +213,14 @@ impl Session {
         channel
     }
 
+    /// New messages for `path` look for another way: it leads elsewhere by now.
+    pub(crate) fn leave_channel(&self, path: &str) {
+        let channel = self.channels.lock().by_path.get(path).cloned();
+        if let Some(channel) = channel {
+            channel.leave();
+        }
+    }
+
     /// Sends a message's payload on a stream of its own; the answer goes into the header that stands for it.
     pub(crate) fn send_body(&self, payload: Bytes) -> Body {
         self.send_body_held(payload, None)

@@ -1,9 +1,9 @@
 //! What all parts of one node, or of one client, share.
 
 use crate::{
-    failure::ended, membership::Membership, parking::Parking, pending::Pending, port::Local,
-    registry::Registry, session::Session, stream_out::StreamOut, tasks::Tasks, topics::Followers,
-    trust::Trust, uplink::Uplink,
+    failure::ended, membership::Membership, parking::Parking, pending::Pending, placement::Placement,
+    port::Local, registry::Registry, session::Session, stream_out::StreamOut, tasks::Tasks,
+    topics::Followers, trust::Trust, uplink::Uplink,
 };
 use futures::FutureExt;
 use mesh_actor::{AskError, ExitReason, System};
@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) trust: Trust,
     /// Streams of topics.
     pub(crate) followers: Followers,
+    /// Placed actors.
+    pub(crate) placement: Placement,
     pub(crate) role: Role,
     /// Rung when somebody has asked this node to leave.
     pub(crate) leave_asked: Notify,

@@ -5,6 +5,7 @@ mod examples;
 mod faults;
 mod identity;
 mod mesh;
+mod placement;
 mod refusals;
 mod rolling;
 mod runs;

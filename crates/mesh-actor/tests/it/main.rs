@@ -14,4 +14,5 @@ mod remedies;
 mod reservations;
 mod streaming;
 mod supervision;
+mod timers;
 mod trees;

@@ -8,6 +8,7 @@ use clap_complete::Shell;
 use mesh_net::Denied;
 use mesh_proto::{ActorPath, Grant, Kind};
 
+use super::placement::PlaceArgs;
 use super::runs::RunsCommand;
 use super::store::StoreCommand;
 
@@ -90,7 +91,7 @@ pub enum Command {
     Publish(PublishArgs),
     /// Print what is published on a topic, one message a line, until Ctrl-C
     Subscribe(SubscribeArgs),
-    /// Start and stop actors of registered kinds
+    /// Start, place and stop actors of registered kinds
     #[command(subcommand)]
     Actor(ActorCommand),
     /// Let a node leave: it takes no more work, its actors finish, and its process ends
@@ -217,6 +218,24 @@ pub enum ActorCommand {
         #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
         timeout: Duration,
     },
+    /// Have an actor live on one node, and on another one when that dies
+    Place(PlaceArgs),
+    /// End a placed actor after the message that it handles
+    Unplace {
+        /// Its name
+        name: String,
+        /// How long it may take
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
+        timeout: Duration,
+    },
+    /// Spread the placed actors evenly over the nodes that can run them
+    Rebalance {
+        /// How long it may take to decide
+        #[arg(long, value_name = "TIME", default_value = "10s", value_parser = timeout)]
+        timeout: Duration,
+    },
+    /// The placed actors, and where they are
+    Placements,
     /// Stop an actor after the message that it handles
     Stop {
         /// The actor, as NODE/NAME

@@ -4,11 +4,12 @@ use super::{Directory, Publication};
 use crate::NodeId;
 
 impl Directory {
-    /// The node that owns `name`: of those that take part, the one that published first, then the smaller id.
+    /// The node that owns `name`: of those that take part, the one with the highest epoch; where nobody has
+    /// placed it, the one that published first; then the smaller id.
     #[must_use]
     pub fn owner(&self, name: &str, takes_part: impl Fn(NodeId) -> bool) -> Option<NodeId> {
         let owners = self.by_name.get(name)?.iter().filter(|(node, _)| takes_part(**node));
-        owners.min_by_key(|(node, publication)| (publication.entry.since_ms, **node)).map(|(node, _)| *node)
+        owners.min_by_key(|(node, publication)| (publication.rank(), **node)).map(|(node, _)| *node)
     }
 
     /// Every node that has published `name` and takes part: first the one that owns it, then the others in the order in
@@ -16,8 +17,7 @@ impl Directory {
     pub fn owners(&self, name: &str, takes_part: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
         let Some(owners) = self.by_name.get(name) else { return Vec::new() };
         let owners = owners.iter().filter(|(node, _)| takes_part(**node));
-        let mut owners: Vec<_> =
-            owners.map(|(node, publication)| (publication.entry.since_ms, *node)).collect();
+        let mut owners: Vec<_> = owners.map(|(node, publication)| (publication.rank(), *node)).collect();
         owners.sort_unstable();
         owners.into_iter().map(|(_, node)| node).collect()
     }

@@ -221,3 +221,22 @@ fn of_two_owners_the_younger_knows_that_it_has_lost_until_the_older_is_gone() {
     two.strike(ONE, "shared");
     assert_eq!(two.lost(|_| true), []);
 }
+
+#[test]
+fn a_name_leads_to_the_highest_epoch_whoever_is_older() {
+    let placed = |name: &str, since_ms, epoch| Publication {
+        capabilities: vec![crate::epoch_capability(epoch)],
+        ..Publication::from(Entry { name: name.to_owned(), serial: 1, since_ms })
+    };
+    let mut directory = Directory::new(NodeId(1), Boot(1));
+    directory.publish(placed("agent", 10, 2));
+    for (node, epoch, since_ms) in [(3, 3, 20), (2, 3, 30), (4, 1, 1)] {
+        let mut other = Directory::new(NodeId(node), Boot(1));
+        let delta = other.publish(placed("agent", since_ms, epoch));
+        assert_eq!(directory.take(NodeId(node), Boot(1), delta), Taken::Applied);
+    }
+    let order = [NodeId(2), NodeId(3), NodeId(1), NodeId(4)];
+    assert_eq!(directory.owners("agent", |_| true), order, "of one epoch the smaller id, not the older");
+    assert_eq!(directory.owner("agent", |_| true), Some(NodeId(2)));
+    assert_eq!(directory.lost(|_| true), [("agent", NodeId(2))]);
+}

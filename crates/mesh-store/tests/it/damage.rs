@@ -56,7 +56,10 @@ impl Original {
             fs::write(beside(&file, name), if *name == suffix { changed } else { bytes }).unwrap();
         }
         let options = SqliteOptions { readers: 1, busy_ms: 100, ..SqliteOptions::default() };
-        let Ok(store) = Store::open_sqlite(&file, options).await else { return Seen::Refused };
+        let store = match Store::open_sqlite(&file, options).await {
+            Ok(store) => store,
+            Err(error) => return refused(what, &error),
+        };
         let seen = self.read(&store, what).await;
         store.close().await;
         seen
@@ -64,7 +67,10 @@ impl Original {
 
     async fn read(&self, store: &Store, what: &str) -> Seen {
         let whole = &self.journal.entries;
-        let Ok(page) = store.journal(&id("r"), 1, 100).await else { return Seen::Refused };
+        let page = match store.journal(&id("r"), 1, 100).await {
+            Ok(page) => page,
+            Err(error) => return refused(what, &error),
+        };
         assert!(whole.starts_with(&page.entries), "{what}: {page:?}");
         assert_eq!(page.entries.len() as u64 == page.last, page.damage.is_none(), "{what}: {page:?}");
         if let Ok(latest) = store.latest_checkpoint(&id("r")).await {
@@ -85,6 +91,13 @@ impl Original {
     }
 }
 
+fn refused(what: &str, error: &StoreError) -> Seen {
+    assert_ne!(what, UNCHANGED, "{error:?}");
+    Seen::Refused
+}
+
+const UNCHANGED: &str = "unchanged";
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Seen {
     Whole,
@@ -104,7 +117,7 @@ async fn flip_everywhere(in_log: bool) -> std::collections::BTreeMap<Seen, usize
     let original = original(in_log).await;
     let folder = folder();
     let (suffix, bytes) = original.files.last().unwrap();
-    assert_eq!(original.look(folder.path(), suffix, bytes, "unchanged").await, Seen::Whole);
+    assert_eq!(original.look(folder.path(), suffix, bytes, UNCHANGED).await, Seen::Whole);
     let mut count = std::collections::BTreeMap::new();
     for at in (0..bytes.len()).step_by(stride()) {
         let mut changed = bytes.clone();

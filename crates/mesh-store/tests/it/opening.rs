@@ -85,3 +85,18 @@ async fn two_who_have_the_file_open_take_turns_and_fence_each_other() {
     one.close().await;
     append(&two, &second, "51").await.unwrap();
 }
+
+/// Connections that closed at the same moment each took another for the last, and left the log beside the file.
+#[tokio::test]
+async fn a_closed_store_is_one_file() {
+    let place = Place::sqlite();
+    for _ in 0..30 {
+        let options = SqliteOptions { readers: 16, ..SqliteOptions::default() };
+        let store = Store::open_sqlite(place.file(), options).await.unwrap();
+        store.put_blob(b"x".as_slice(), NOW).await.unwrap();
+        store.close().await;
+        let names = fs::read_dir(place.file().parent().unwrap()).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["store.db"]);
+    }
+}

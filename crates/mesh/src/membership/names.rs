@@ -114,11 +114,13 @@ impl Membership {
         let mut state = self.state.lock();
         // Of a whole table, or of one in parts, this part tells not all.
         let names = (delta.from > 0 && delta.part == 0 && delta.is_last).then(|| names_of(&delta));
+        let moved = placed_of(&delta);
         match state.directory.take(peer.id, peer.boot, delta) {
             Taken::Ask(known) => session.control(&Control::NamesKnown(known)),
             Taken::Applied => {}
             Taken::Begun | Taken::Old | Taken::Waits => return,
         }
+        state.leave_moved(&moved);
         match names {
             Some(names) => self.look_for_lost_among(&state, names.iter()),
             None => self.look_for_lost(&state),
@@ -234,6 +236,12 @@ impl Membership {
 /// Whether a peer node takes part by its connection alone.
 pub(super) fn is_guest(session: &Arc<Session>) -> bool {
     !session.peer().knows(Features::SWIM) && !session.is_closed()
+}
+
+/// The names under which a peer has an actor that was placed there.
+fn placed_of(delta: &Delta) -> Vec<String> {
+    let placed = delta.published.iter().filter(|publication| publication.epoch() > 0);
+    placed.map(|publication| publication.entry.name.clone()).collect()
 }
 
 fn names_of(delta: &Delta) -> Vec<String> {

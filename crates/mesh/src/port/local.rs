@@ -33,6 +33,15 @@ pub(crate) struct LocalPort<A: Actor> {
     answers: Arc<Mutex<Answers>>,
 }
 
+/// What has come to an actor.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Traffic {
+    /// Messages that its handler has taken.
+    pub(crate) taken: u64,
+    /// Messages that wait for it.
+    pub(crate) waiting: u32,
+}
+
 /// What the node needs of a local port without knowing the actor's type.
 pub(crate) trait Local: Port {
     /// A typed `Recipient` for a caller in this process that knows the kind's type.
@@ -67,6 +76,15 @@ pub(crate) trait Local: Port {
 
     /// Asks the actor to stop after its current message.
     fn stop(&self);
+
+    /// What has come to it, and what waits.
+    fn traffic(&self) -> Traffic;
+
+    /// Has the actor finish what is queued, and then stop.
+    fn drain(&self);
+
+    /// Ends the actor at its next await, without an answer to what it handles.
+    fn kill(&self);
 
     /// The actor's serial in this process.
     fn serial(&self) -> u64;
@@ -207,6 +225,19 @@ impl<A: Actor> Local for LocalPort<A> {
 
     fn stop(&self) {
         self.actor.stop();
+    }
+
+    fn traffic(&self) -> Traffic {
+        let info = self.actor.info();
+        Traffic { taken: info.counters.taken, waiting: info.len }
+    }
+
+    fn drain(&self) {
+        self.actor.drain();
+    }
+
+    fn kill(&self) {
+        self.actor.kill();
     }
 
     fn serial(&self) -> u64 {

@@ -10,7 +10,7 @@ use crate::{
     failure::{bad_message, failure_of, limit_reached, stream_gone},
     frames::{Frames, Origin, refuse},
     inlet::Inlet,
-    port::{Local, Port, Reserved, Room, Wanted, encode},
+    port::{Local, Port, Reserved, Room, Traffic, Wanted, encode},
     session::Session,
     shared::Shared,
     stream_out::StreamOut,
@@ -204,6 +204,14 @@ impl Local for TopicPort {
     }
 
     fn stop(&self) {}
+
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
+    }
+
+    fn drain(&self) {}
+
+    fn kill(&self) {}
 
     fn serial(&self) -> u64 {
         0
