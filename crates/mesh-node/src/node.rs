@@ -15,7 +15,7 @@ use mesh_store::Store;
 
 use crate::approvals::Desk;
 use crate::certify::Applicant;
-use crate::config::{self, NodeSettings, Problem, Problems};
+use crate::config::{self, NodeSettings, Problems};
 use crate::error::NodeError;
 use crate::guard::{self, Guard};
 use crate::ready::Ready;
@@ -27,10 +27,12 @@ use crate::{NodeArgs, environment, lab, logging, name, tools};
 
 mod durable;
 mod join_command;
+mod kinds;
 mod pool;
 
 use durable::Durable;
 use join_command::join_command;
+use kinds::unknown_kinds;
 use pool::Pool;
 
 /// The port that is taken when none is given, if it is free; otherwise one of the next ones.
@@ -371,24 +373,6 @@ impl Node {
         }
         Ok(())
     }
-}
-
-/// The agents of this node whose kind its binary does not have.
-fn unknown_kinds(settings: &NodeSettings, kinds: &BTreeSet<&str>, file: Option<&str>) -> Vec<Problem> {
-    let known: Vec<&str> = kinds.iter().copied().collect();
-    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    let place = |index| match file {
-        Some(file) => format!("{file}: agents[{index}].kind"),
-        None => format!("agents[{index}].kind"),
-    };
-    let agents = settings.agents.iter().enumerate();
-    agents
-        // One file may serve nodes of several binaries.
-        .filter(|(_, agent)| agent.is_for(&settings.labels) && !kinds.contains(agent.kind.as_str()))
-        .map(|(index, agent)| {
-            Problem::new(place(index), format!("this node has no kind {:?}; there are: {known}", agent.kind))
-        })
-        .collect()
 }
 
 impl std::fmt::Debug for Node {

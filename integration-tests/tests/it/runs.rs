@@ -78,7 +78,7 @@ fn random(seed: &mut u64, below: u64) -> u64 {
 fn start(lab: &Lab, name: &str, more: &[&str]) -> Node {
     // As a setting of the environment would be: the program takes a file.
     let config = lab.path("lease.toml");
-    fs::write(&config, "run_lease = \"500ms\"\n").expect("the lab's folder can be written");
+    fs::write(&config, "run_lease = \"2s\"\n").expect("the lab's folder can be written");
     let config = config.display().to_string();
     lab.start_own(&example("durable_agent"), name, &[&["--config", &config], more].concat())
 }

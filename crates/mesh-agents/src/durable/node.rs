@@ -21,6 +21,9 @@ use super::message::{
     CancelRun, DeleteRun, ExportRun, ForkRun, ListRuns, PauseRun, ResumeRun, ShowRun, StartRun,
 };
 
+/// Blobs that nothing refers to are deleted when a node starts, but for those of the last day.
+const BLOBS_SPARED_MS: i64 = 24 * 3600 * 1000;
+
 /// The actor behind `NODE/runs`: it takes [`StartRun`], [`ListRuns`], [`ShowRun`], [`PauseRun`], [`ResumeRun`],
 /// [`CancelRun`], [`ForkRun`], [`DeleteRun`] and [`ExportRun`].
 ///
@@ -71,6 +74,11 @@ impl Actor for RunsActor {
     async fn started(&mut self, cx: &mut Context<Self>) -> Result<(), StartError> {
         let pause = self.runs.settings.lease / 3;
         self.ticker = Some(Ticker::start(pause, cx.me().clone()));
+        // What a write stores before it refers to it is younger than this.
+        let before_ms = self.runs.settings.clock.now_ms() - BLOBS_SPARED_MS;
+        if let Err(error) = self.runs.store.collect_blobs(before_ms).await {
+            tracing::warn!(%error, "blobs that nothing needs are still there");
+        }
         Ok(())
     }
 

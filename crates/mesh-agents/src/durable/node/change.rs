@@ -90,18 +90,22 @@ impl RunsActor {
             return Err(StoreError::TooLarge { what, bytes, max }.into());
         }
         let order = Order { agent, task, run, tags };
-        let run = match self.runs.create(&order).await {
-            Ok(run) => run.id,
+        let (run, is_new) = match self.runs.create(&order).await {
+            Ok(run) => (run.id, true),
             Err(RunError::Store(StoreError::Conflict { id, .. })) if afresh => {
                 let run = run_id(&id)?;
                 if self.control(&run).is_some() {
                     return Err(RunError::AtWork { run: id });
                 }
-                run
+                (run, false)
             }
             Err(error) => return Err(error),
         };
-        self.take(&run, Begin::Start).await?;
+        match self.take(&run, Begin::Start).await {
+            // Another node that looked for idle runs was faster.
+            Err(RunError::Store(StoreError::Held { .. })) if is_new => {}
+            taken => taken?,
+        }
         self.row(&run).await
     }
 
