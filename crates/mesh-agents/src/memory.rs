@@ -16,6 +16,7 @@
 mod actor;
 mod cosine;
 mod filter;
+mod given;
 mod index;
 mod message;
 mod recall;

@@ -11,10 +11,7 @@ use mesh_net::Denied;
 use mesh_proto::{ActorPath, Grant, Kind};
 
 pub(super) use self::health::{BreakerArgs, BreakersArgs, BreakersCommand, DeadLettersCommand};
-use super::approvals::ApprovalsCommand;
-use super::placement::PlaceArgs;
-use super::runs::RunsCommand;
-use super::store::StoreCommand;
+use super::{approvals::ApprovalsCommand, placement::PlaceArgs, runs::RunsCommand, store::StoreCommand};
 
 /// Speaks to a mesh as one of its clients.
 #[derive(Debug, Parser)]
@@ -116,7 +113,7 @@ pub enum Command {
     #[command(subcommand)]
     Workflow(WorkflowCommand),
     /// Add to, search and forget what agents remember
-    Memory(MemoryArgs),
+    Memory(super::memory::MemoryArgs),
     /// What agents ask of people before they go on, and the answers
     Approvals {
         /// What to do; left out, what waits is listed
@@ -144,86 +141,6 @@ pub enum Command {
     Completions {
         /// The shell
         shell: Shell,
-    },
-}
-
-/// What is remembered in a scope. SCOPE is TENANT, TENANT/AGENT or TENANT/AGENT/RUN.
-#[derive(Debug, Args)]
-pub struct MemoryArgs {
-    /// The node that keeps it; the one that is reached by default
-    #[arg(long, value_name = "NODE", global = true)]
-    pub on: Option<String>,
-    /// How long it may take, with everything
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = timeout, global = true)]
-    pub timeout: Duration,
-    /// What to do.
-    #[command(subcommand)]
-    pub command: MemoryCommand,
-}
-
-/// What can be done with memories.
-#[derive(Debug, Subcommand)]
-pub enum MemoryCommand {
-    /// Remember a text, unless it is remembered already
-    Add {
-        /// Whose memory
-        scope: String,
-        /// What to remember
-        text: String,
-        /// What is said about it: an object
-        #[arg(long, value_name = "JSON", value_parser = json, default_value = "{}")]
-        metadata: String,
-        /// From 0 to 1; 0.5 by default
-        #[arg(long)]
-        importance: Option<f64>,
-        /// For how long; for ever by default
-        #[arg(long, value_name = "TIME", value_parser = timeout)]
-        ttl: Option<Duration>,
-    },
-    /// What has to do with a question, the best first, and why
-    Recall {
-        /// Whose memory
-        scope: String,
-        /// The question
-        query: String,
-        /// How many at most
-        #[arg(long, default_value_t = 5)]
-        limit: u32,
-        /// How similar in meaning, from 0 to 1
-        #[arg(long, default_value_t = 0.7)]
-        min_relevance: f64,
-        /// Only those whose metadata fit
-        #[arg(long, value_name = "JSON", value_parser = json, default_value = "{}")]
-        filter: String,
-    },
-    /// All memories, oldest first
-    List {
-        /// Whose memory
-        scope: String,
-        /// Only those behind this one
-        #[arg(long, value_name = "ID", default_value = "")]
-        after: String,
-        /// How many at most
-        #[arg(long, default_value_t = 100)]
-        limit: u32,
-    },
-    /// Memories whose metadata fit
-    Search {
-        /// Whose memory
-        scope: String,
-        /// Such as {"year": {"$gte": 2024}}
-        #[arg(value_name = "JSON", value_parser = json)]
-        filter: String,
-        /// How many at most
-        #[arg(long, default_value_t = 10)]
-        limit: u32,
-    },
-    /// Forget a memory, with its history
-    Forget {
-        /// Whose memory
-        scope: String,
-        /// Which one
-        id: String,
     },
 }
 

@@ -1,14 +1,97 @@
 //! `memory`: what is remembered in a scope, by its actor on one node.
 
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::args::{MemoryArgs, MemoryCommand};
+use super::args::{json as json_text, timeout};
 use super::connection::Connection;
 use super::error::CtlError;
 use super::message::print_reply;
 use super::output::Output;
 use super::table::{Cell, table};
+
+/// What is remembered in a scope. SCOPE is TENANT, TENANT/AGENT or TENANT/AGENT/RUN.
+#[derive(Debug, Args)]
+pub struct MemoryArgs {
+    /// The node that keeps it; the one that is reached by default
+    #[arg(long, value_name = "NODE", global = true)]
+    pub on: Option<String>,
+    /// How long it may take, with everything
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = timeout, global = true)]
+    pub timeout: Duration,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: MemoryCommand,
+}
+
+/// What can be done with memories.
+#[derive(Debug, Subcommand)]
+pub enum MemoryCommand {
+    /// Remember a text, unless it is remembered already
+    Add {
+        /// Whose memory
+        scope: String,
+        /// What to remember
+        text: String,
+        /// What is said about it: an object
+        #[arg(long, value_name = "JSON", value_parser = json_text, default_value = "{}")]
+        metadata: String,
+        /// From 0 to 1; 0.5 by default
+        #[arg(long)]
+        importance: Option<f64>,
+        /// For how long; for ever by default
+        #[arg(long, value_name = "TIME", value_parser = timeout)]
+        ttl: Option<Duration>,
+    },
+    /// What has to do with a question, the best first, and why
+    Recall {
+        /// Whose memory
+        scope: String,
+        /// The question
+        query: String,
+        /// How many at most
+        #[arg(long, default_value_t = 5)]
+        limit: u32,
+        /// How similar in meaning, from 0 to 1
+        #[arg(long, default_value_t = 0.7)]
+        min_relevance: f64,
+        /// Only those whose metadata fit
+        #[arg(long, value_name = "JSON", value_parser = json_text, default_value = "{}")]
+        filter: String,
+    },
+    /// All memories, oldest first
+    List {
+        /// Whose memory
+        scope: String,
+        /// Only those behind this one
+        #[arg(long, value_name = "ID", default_value = "")]
+        after: String,
+        /// How many at most
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// Memories whose metadata fit
+    Search {
+        /// Whose memory
+        scope: String,
+        /// Such as {"year": {"$gte": 2024}}
+        #[arg(value_name = "JSON", value_parser = json_text)]
+        filter: String,
+        /// How many at most
+        #[arg(long, default_value_t = 10)]
+        limit: u32,
+    },
+    /// Forget a memory, with its history
+    Forget {
+        /// Whose memory
+        scope: String,
+        /// Which one
+        id: String,
+    },
+}
 
 #[derive(Debug, Deserialize)]
 struct List {
