@@ -77,9 +77,9 @@ fn fifty_requests_survive_the_restart_of_every_node_and_none_approves_itself() {
     }
 
     // Who asks again goes on with the request that is there, and it is answered through any node.
-    for number in 0..3 {
+    for (number, node) in NODES.iter().enumerate() {
         let args = json!({"file": format!("{number}.log")});
-        guard(&ctl, NODES[number], "delete_file", &format!("key-{number}"), &args, HOUR);
+        guard(&ctl, node, "delete_file", &format!("key-{number}"), &args, HOUR);
     }
     let rows = pending(&ctl, 50);
     for row in rows.iter().filter(|row| {

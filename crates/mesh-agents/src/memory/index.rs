@@ -213,6 +213,7 @@ mod tests {
 
     const HOUR: i64 = 3_600_000;
 
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 1")]
     fn newcomer(content: &str, importance: f64) -> Newcomer {
         Newcomer {
             content: content.to_owned(),

@@ -86,7 +86,7 @@ impl From<AskError> for ToolError {
         let retry = match error.retry() {
             RetryHint::Never => Retry::Never,
             RetryHint::After(pause) => Retry::AfterMs(crate::millis(pause)),
-            _ => Retry::Backoff,
+            RetryHint::Backoff => Retry::Backoff,
         };
         let made = if error.may_have_run() { Self::unsure } else { Self::refused };
         made(error.code(), error.to_string()).retry(retry)
