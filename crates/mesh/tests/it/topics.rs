@@ -324,7 +324,8 @@ async fn a_subscription_that_cannot_be_is_refused(cluster: Cluster) {
         let refused = alpha.mesh().topic::<Say>(topic);
         assert!(matches!(refused, Err(SubscribeError::Topic { .. })), "{topic}: {refused:?}");
     }
-    for number in 0..4096 {
+    // One of the 4,096 is the node's own, to what others tell of their breakers.
+    for number in 0..4095 {
         alpha.mesh().subscribe::<Say>(&format!("t{number}"), "it").unwrap();
     }
     let refused = alpha.mesh().subscribe::<Say>("more", "it");
