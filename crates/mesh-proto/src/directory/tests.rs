@@ -225,7 +225,7 @@ fn of_two_owners_the_younger_knows_that_it_has_lost_until_the_older_is_gone() {
 #[test]
 fn a_name_leads_to_the_highest_epoch_whoever_is_older() {
     let placed = |name: &str, since_ms, epoch| Publication {
-        capabilities: vec![crate::epoch_capability(epoch)],
+        capabilities: vec![epoch_capability(epoch)],
         ..Publication::from(Entry { name: name.to_owned(), serial: 1, since_ms })
     };
     let mut directory = Directory::new(NodeId(1), Boot(1));

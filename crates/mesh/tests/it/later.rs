@@ -17,7 +17,9 @@ on_both_transports!(
 
 /// What an actor owes; each test looks at it.
 #[derive(Clone, Default)]
-struct Debts(Arc<Mutex<Vec<(String, Answer<String>)>>>);
+struct Debts(Arc<Mutex<Vec<Debt>>>);
+
+type Debt = (String, Answer<String>);
 
 impl Debts {
     fn len(&self) -> usize {

@@ -40,7 +40,7 @@ fn lines_of(key: &Key) -> String {
     let default = &key.schema["default"];
     match key.shape {
         Shape::Section => format!("[{name}]\n"),
-        Shape::Tables => format!("# [[{}]]\n{}", key.path.join("."), table_lines(&key)),
+        Shape::Tables => format!("# [[{}]]\n{}", key.path.join("."), table_lines(key)),
         _ if default.is_null() => format!("# {name} = {}\n", key.schema["examples"][0]),
         Shape::Map => format!("{name} = {{}}\n"),
         _ => format!("{name} = {default}\n"),

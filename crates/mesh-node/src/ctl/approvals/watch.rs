@@ -126,11 +126,8 @@ impl Desk {
             self.is_told_that_none = true;
             return Ok(());
         };
-        let detail = match show::detail(mesh, row).await {
-            Ok(detail) => detail,
-            // Its node is gone for now; it is looked for again.
-            Err(_) => return Ok(()),
-        };
+        // Its node may be gone for now; it is looked for again.
+        let Ok(detail) = show::detail(mesh, row).await else { return Ok(()) };
         self.is_told_that_none = false;
         if output.is_json {
             output.document(&detail)?;
