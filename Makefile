@@ -23,7 +23,7 @@ run: ## three nodes, a model and the example workflow; Ctrl-C ends it (ONCE=1: b
 # --all-targets builds the binaries with the very features that the tests are built with.
 test: tools ## unit, documentation and whole-mesh tests, and the examples
 	$(CARGO) build --workspace --all-targets
-	BIN=$(BIN) $(CARGO) test --workspace
+	BIN=$(BIN) $(CARGO) test --workspace --no-fail-fast
 
 torture: tools ## hundreds of kills and cuts, thousands of random cases (two hours)
 	$(CARGO) build --workspace --all-targets

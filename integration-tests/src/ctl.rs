@@ -48,6 +48,18 @@ impl<'a> Ctl<'a> {
         self.begin(args).outcome()
     }
 
+    /// Runs a command that must succeed, and gives what a person sees of it.
+    ///
+    /// # Panics
+    /// If it fails.
+    #[must_use]
+    pub fn text(&self, args: &[&str]) -> String {
+        let process = self.lab.run(self.plain().args(args), "meshctl");
+        let outcome = Pending { process, began: Instant::now() }.outcome();
+        assert_eq!(outcome.code, 0, "{outcome:?}");
+        outcome.stdout
+    }
+
     /// Starts a command and does not wait for its end.
     #[must_use]
     pub fn begin(&self, args: &[&str]) -> Pending {
@@ -117,8 +129,14 @@ impl<'a> Ctl<'a> {
     }
 
     fn command(&self) -> Command {
+        let mut command = self.plain();
+        command.arg("--json");
+        command
+    }
+
+    fn plain(&self) -> Command {
         let mut command = (self.within)(&binary("meshctl"));
-        command.arg("--state").arg(&self.state).arg("--json");
+        command.arg("--state").arg(&self.state);
         if let Some(addr) = &self.addr {
             command.args(["--node", addr]);
         }

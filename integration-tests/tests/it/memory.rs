@@ -37,8 +37,8 @@ fn what_is_remembered_on_one_node_is_recalled_from_another_and_after_a_kill() {
     let metadata = search["memories"][0]["metadata"].as_str().unwrap_or_default();
     assert_eq!(metadata, r#"{"asked":2,"topic":"travel"}"#);
     assert_eq!(recall("alpha")["memories"], json!([]), "each node has a store of its own");
-    let table = ctl.run(&["memory", "recall", "acme/planner", "ferry", "--on", "beta"]);
-    assert!(table.stdout.contains("SCORE") && table.stdout.contains(ferry), "{table:?}");
+    let table = ctl.text(&["memory", "recall", "acme/planner", "ferry", "--on", "beta"]);
+    assert!(table.contains("SCORE") && table.contains(ferry), "{table}");
 
     beta.kill9();
     let beta = lab.join("beta", &alpha);

@@ -1,16 +1,19 @@
 //! The command line of meshctl.
 
 mod health;
+mod identity;
+mod messages;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use mesh_net::Denied;
-use mesh_proto::{ActorPath, Grant, Kind};
+use mesh_proto::ActorPath;
 
 pub(super) use self::health::{BreakerArgs, BreakersArgs, BreakersCommand, DeadLettersCommand};
+pub(super) use self::identity::{CaCommand, EnrollArgs, RoleArg, TokenArgs, TokenCommand};
+pub(super) use self::messages::{MessageArgs, PublishArgs, StreamArgs, SubscribeArgs, TellArgs};
 use super::{approvals::ApprovalsCommand, placement::PlaceArgs, runs::RunsCommand, store::StoreCommand};
 
 /// Speaks to a mesh as one of its clients.
@@ -144,78 +147,6 @@ pub enum Command {
     },
 }
 
-/// One message to one actor.
-#[derive(Debug, Args)]
-pub struct MessageArgs {
-    /// The actor
-    pub path: ActorPath,
-    /// The kind of message
-    pub kind: String,
-    /// The message
-    #[arg(value_name = "JSON", value_parser = json)]
-    pub body: String,
-    /// How long it may take, with everything
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = timeout)]
-    pub timeout: Duration,
-}
-
-/// One message, or many.
-#[derive(Debug, Args)]
-pub struct TellArgs {
-    /// The actor
-    pub path: ActorPath,
-    /// The kind of message
-    pub kind: String,
-    /// The message; - sends one for each line of stdin
-    #[arg(value_name = "JSON|-", value_parser = json_or_dash)]
-    pub body: String,
-    /// How long each message may wait for room in the actor's mailbox
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = timeout)]
-    pub timeout: Duration,
-}
-
-/// One message, answered by a stream.
-#[derive(Debug, Args)]
-pub struct StreamArgs {
-    /// The actor
-    pub path: ActorPath,
-    /// The kind of message
-    pub kind: String,
-    /// The message
-    #[arg(value_name = "JSON", value_parser = json)]
-    pub body: String,
-    /// How long the whole stream may take
-    #[arg(long, value_name = "TIME", default_value = "5min", value_parser = timeout)]
-    pub timeout: Duration,
-}
-
-/// One message on a topic.
-#[derive(Debug, Args)]
-pub struct PublishArgs {
-    /// The topic
-    #[arg(value_parser = topic)]
-    pub topic: String,
-    /// The kind of message
-    pub kind: Kind,
-    /// The message
-    #[arg(value_name = "JSON", value_parser = json)]
-    pub body: String,
-    /// How long the message may wait for room, at all subscribers at once
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = timeout)]
-    pub timeout: Duration,
-}
-
-/// What is published on a topic.
-#[derive(Debug, Args)]
-pub struct SubscribeArgs {
-    /// The topic
-    #[arg(value_parser = topic)]
-    pub topic: String,
-    /// Only messages of this kind
-    #[arg(long)]
-    pub kind: Option<Kind>,
-}
-
 /// What can be done with actors.
 #[derive(Debug, Subcommand)]
 pub enum ActorCommand {
@@ -294,88 +225,6 @@ pub struct RunArgs {
     /// How long the whole run may take
     #[arg(long, value_name = "TIME", default_value = "30min", value_parser = timeout)]
     pub timeout: Duration,
-}
-
-/// What can be done with join tokens.
-#[derive(Debug, Subcommand)]
-pub enum TokenCommand {
-    /// Make a token for one certificate, and print it
-    Create(TokenArgs),
-}
-
-/// A join token.
-#[derive(Debug, Args)]
-pub struct TokenArgs {
-    /// Whom it makes
-    #[arg(long, default_value = "node")]
-    pub role: RoleArg,
-    /// How long it can be used; at most 30 days
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = token_life)]
-    pub ttl: Duration,
-    /// The only name that it is good for [default: one that nobody has, of the joiner's choice]
-    #[arg(long, value_name = "NAME", value_parser = certificate_name)]
-    pub name: Option<String>,
-    /// What the client may do: tell, ask, stream, read, spawn, admin, approve or all, on NODE/ACTOR with * for a part and
-    /// ** for the rest; may be repeated [default: read:**]
-    #[arg(long, value_name = "VERB:PATTERN")]
-    pub grant: Vec<Grant>,
-}
-
-/// Whom a token makes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum RoleArg {
-    /// A member of the mesh
-    Node,
-    /// A program that speaks to it
-    Client,
-}
-
-/// How a client gets its identity.
-#[derive(Debug, Args)]
-pub struct EnrollArgs {
-    /// A node of the mesh
-    #[arg(value_name = "HOST:PORT", value_parser = address)]
-    #[arg(id = "enroll_node")]
-    pub node: String,
-    /// File with the join token [env: MESH_JOIN_TOKEN is the token]
-    #[arg(long, value_name = "FILE", env = "MESH_TOKEN_FILE", hide_env_values = true)]
-    pub token_file: Option<PathBuf>,
-    /// What to be called [default: the user's name]
-    #[arg(long, value_name = "NAME", value_parser = certificate_name)]
-    pub name: Option<String>,
-}
-
-/// What can be done about trust.
-#[derive(Debug, Subcommand)]
-pub enum CaCommand {
-    /// The authority, this user's client, and who has a certificate by a token
-    Show,
-    /// Let somebody in no more, and cut off what is open; by the nodes of this state folder
-    Deny {
-        /// node/NAME, client/NAME, serial:HEX or sha256:HEX
-        who: Denied,
-    },
-    /// Take somebody off the deny list
-    Allow {
-        /// As it stands there
-        who: Denied,
-    },
-    /// The deny list
-    Denied,
-}
-
-fn token_life(text: &str) -> Result<Duration, String> {
-    const MAX: Duration = Duration::from_secs(30 * 24 * 3600);
-    let life = crate::config::duration(text)?;
-    if life.is_zero() || life > MAX { Err("not within 1 s and 30 days".to_owned()) } else { Ok(life) }
-}
-
-fn certificate_name(text: &str) -> Result<String, String> {
-    mesh_net::check_name(text).map(|()| text.to_owned()).map_err(|error| error.to_string())
-}
-
-fn topic(text: &str) -> Result<String, String> {
-    mesh_proto::check_topic(text).map(|()| text.to_owned()).map_err(str::to_owned)
 }
 
 /// Without any time nothing could come back, however well the mesh is.
