@@ -55,6 +55,19 @@ loopback_get() {
     cat <&3' "$1" "$2" 2>/dev/null || true
 }
 
+# Where the dashboard usually is, or any free port when somebody has that one.
+free_http() {
+  if timeout 2 bash -c 'exec 3<>/dev/tcp/127.0.0.1/7980' 2>/dev/null; then echo 127.0.0.1:0; else echo 127.0.0.1:7980; fi
+}
+
+# The dashboard of a node. Its token, which browsers send to nobody as it stands behind the #, goes to a terminal only.
+page_of() {
+  local url
+  url="$(grep -o '"http":"[^"]*"' "$logs/$1.json" | cut -d '"' -f 4)"
+  if [ -t 1 ]; then url="$url#token=$(cat "$state/nodes/$1/http-token")"; fi
+  echo "$url"
+}
+
 choose_model() {
   if [ -n "${MESH_MODEL_URL:-}" ]; then
     say model "${MESH_MODEL:-the default one} at $MESH_MODEL_URL"
@@ -127,11 +140,12 @@ if [ -z "${BIN:-}" ]; then cargo build --release -p mesh-node; fi
 mkdir -p "$logs"
 choose_model
 
-start alpha
+start alpha --http "$(free_http)"
 alpha="$(addr_of alpha)"
 start beta --join "$alpha"
 start gamma --join "$alpha"
 say nodes "alpha $alpha · beta $(addr_of beta) · gamma $(addr_of gamma)"
+say page "$(page_of alpha)"
 
 say workflow "$workflow  task \"$question\", to be answered from $text"
 { printf '%s\n\n' "$question"; cat "$text"; } >"$logs/task.md"

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Parser;
 use toml::Value;
 
-use crate::config::{Given, Layer, Problem};
+use crate::config::{Given, Layer};
 
 /// The arguments of a node's process, exactly as they were typed.
 ///
@@ -59,12 +59,13 @@ pub struct NodeArgs {
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
 
-    #[arg(long, value_name = "IP:PORT", hide = true)]
-    http: Option<String>,
+    /// Address to serve HTTP on, for the dashboard and the API [default: no HTTP]
+    #[arg(long, value_name = "IP:PORT")]
+    pub http: Option<String>,
 }
 
 /// The variables that stand for arguments which are settings of no file.
-pub(crate) const VARIABLES: [&str; 4] = ["MESH_CONFIG", "MESH_TOKEN_FILE", "MESH_JOIN_TOKEN", "MESH_HTTP"];
+pub(crate) const VARIABLES: [&str; 3] = ["MESH_CONFIG", "MESH_TOKEN_FILE", "MESH_JOIN_TOKEN"];
 
 const AFTER_HELP: &str = "\
 Every key of the settings file is also an environment variable: MESH_LISTEN,
@@ -90,6 +91,7 @@ impl NodeArgs {
         text("listen", "--listen", &self.listen);
         text("advertise", "--advertise", &self.advertise);
         text("store", "--store", &self.store);
+        text("http", "--http", &self.http);
         layer.extend(self.state.as_ref().map(|value| Given::new(&["state"], "--state", path(value))));
         layer.extend(
             self.ready_file.as_ref().map(|value| Given::new(&["ready_file"], "--ready-file", path(value))),
@@ -108,15 +110,5 @@ impl NodeArgs {
             layer.label("--label", label);
         }
         layer
-    }
-
-    /// What was asked for, here or in the environment, and is not served.
-    pub(crate) fn refused(&self, environment: impl Fn(&str) -> Option<String>) -> Vec<Problem> {
-        const HTTP: &str = "this version serves no HTTP";
-        let flags = [(self.http.is_some(), "--http", HTTP)];
-        let is_set = |name: &str| environment(name).is_some_and(|value| !value.is_empty());
-        let variables = [(is_set("MESH_HTTP"), "MESH_HTTP", HTTP)];
-        let given = flags.into_iter().chain(variables).filter(|(is_given, ..)| *is_given);
-        given.map(|(_, place, reason)| Problem::new(place, reason)).collect()
     }
 }

@@ -82,6 +82,15 @@ pub struct NodeSettings {
     #[serde(with = "units::duration")]
     #[schemars(with = "String")]
     pub run_lease: Duration,
+    /// Address to serve HTTP on (TCP), for the dashboard and the API; port 0 takes a free one. Whoever calls has to show
+    /// the token of the file http-token in the node's part of the state folder. Default: no HTTP.
+    #[serde(with = "units::address")]
+    #[schemars(with = "Option<String>", example = &"127.0.0.1:7980")]
+    pub http: Option<SocketAddr>,
+    /// Names under which browsers may reach the HTTP interface, each HOST:PORT as they show it, besides its address and
+    /// localhost. To be given when `http` is an address that other machines reach: the token travels as it is then, so
+    /// that a proxy with TLS belongs in front.
+    pub http_hosts: Vec<String>,
     /// Where to write `{"name","id","addr","cluster","pid","http"}` once the node answers messages. Default: nowhere.
     #[schemars(with = "Option<String>", example = &"alpha.json")]
     pub ready_file: Option<PathBuf>,
@@ -137,6 +146,8 @@ impl Default for NodeSettings {
             client_certificate_life: mesh_net::Lives::default().client,
             store: None,
             run_lease: mesh_agents::durable::RunSettings::default().lease,
+            http: None,
+            http_hosts: Vec::new(),
             ready_file: None,
             lab_actors: false,
             log: None,
@@ -168,6 +179,13 @@ impl NodeSettings {
         mesh::MembershipConfig { suspicion: self.down_after.unwrap_or(base.suspicion), ..base }
     }
 
+    fn http_problems(&self) -> Option<Problem> {
+        let http = self.http.filter(|http| !http.ip().is_loopback() && self.http_hosts.is_empty())?;
+        let message =
+            format!("{http} is reached by other machines: say with http_hosts under which HOST:PORT");
+        Some(Problem::new("http_hosts", message))
+    }
+
     /// Every setting that cannot be used, with its key path.
     #[must_use]
     pub fn validate(&self) -> Vec<Problem> {
@@ -197,6 +215,8 @@ impl NodeSettings {
         if let Some(Err(error)) = self.store.as_deref().map(crate::store::check) {
             problem("store".to_owned(), error);
         }
+        problems.extend(self.http_problems());
+        let mut problem = |key: String, message: String| problems.push(Problem::new(key, message));
         if let Some(Err(error)) = self.log.as_deref().map(tracing_subscriber::EnvFilter::try_new) {
             problem("log".to_owned(), error.to_string());
         }

@@ -73,6 +73,18 @@ pub enum NodeError {
     /// operator's mistake.
     #[error(transparent)]
     Model(#[from] BadModel),
+    /// The address of the HTTP interface cannot be listened on.
+    #[error("cannot serve HTTP on {addr}")]
+    Http {
+        /// The address.
+        addr: std::net::SocketAddr,
+        /// The operating system's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The HTTP interface is a client of its node, with the state folder's client identity, and was not let in.
+    #[error("the HTTP interface cannot reach its own node")]
+    Client(#[from] mesh::ClientError),
     /// The operating system gives no thread, no signals, or no stdout.
     #[error("cannot set the process up")]
     Process(#[from] io::Error),

@@ -19,6 +19,7 @@ pub mod config;
 pub mod ctl;
 mod environment;
 mod error;
+mod gateway;
 mod guard;
 pub mod lab;
 mod logging;

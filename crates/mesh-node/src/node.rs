@@ -3,10 +3,9 @@
 use std::any::Any;
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Parser;
 use mesh::{BindError, Mesh, NodeBuilder, NodeConfig, PublishError, Runtimes, Spawnable, StartNodeError};
@@ -17,15 +16,18 @@ use crate::approvals::Desk;
 use crate::certify::Applicant;
 use crate::config::{self, NodeSettings, Problems};
 use crate::error::NodeError;
+use crate::gateway::Gateway;
 use crate::guard::{self, Guard};
 use crate::ready::Ready;
 use crate::signals::Signals;
-use crate::state::{NodeState, Signer, StateFolder, Wanted};
+use crate::state::{NodeState, StateFolder};
 use crate::threads::NetworkThread;
 use crate::token::{self, BadToken};
 use crate::{NodeArgs, environment, lab, logging, name, tools};
 
 mod durable;
+mod gateway;
+mod invitation;
 mod join_command;
 mod kinds;
 mod pool;
@@ -129,15 +131,9 @@ impl Node {
         let file = name.as_deref().zip(text.as_deref());
         let environment = |name: &str| std::env::var(name).ok();
         let settings = config::read(file, environment, args.layer());
-        let refused = args.refused(environment);
-        match settings {
-            Ok(settings) if refused.is_empty() => {
-                let token = token::given(settings.token_file.as_deref(), environment);
-                Ok(Self { token, file: name, ..Self::new(settings) })
-            }
-            Ok(_) => Err(Problems(refused).into()),
-            Err(Problems(problems)) => Err(Problems([problems, refused].concat()).into()),
-        }
+        let settings = settings?;
+        let token = token::given(settings.token_file.as_deref(), environment);
+        Ok(Self { token, file: name, ..Self::new(settings) })
     }
 
     /// A node with these settings; nothing is read from elsewhere.
@@ -211,8 +207,8 @@ impl Node {
                 return Ok(());
             }
         };
-        let result = match self.open(&node, &state, &store).await {
-            Ok(()) => {
+        let (result, gateway) = match self.open(&node, &state, &store, &runtimes).await {
+            Ok(gateway) => {
                 self.invite(&state, node.local_addr())?;
                 let signal = tokio::select! {
                     signal = signals.next() => signal,
@@ -220,10 +216,13 @@ impl Node {
                     () = Guard::new(&node, &state).watch() => unreachable!("it watches until it is dropped"),
                 };
                 tracing::info!(because = signal, "leaving the mesh");
-                Ok(())
+                (Ok(()), gateway)
             }
-            Err(error) => Err(error),
+            Err(error) => (Err(error), None),
         };
+        if let Some(gateway) = gateway {
+            gateway.close().await;
+        }
         tokio::select! {
             () = node.leave() => {}
             signal = signals.next() => end_at_once(signal),
@@ -310,7 +309,13 @@ impl Node {
     }
 
     /// Brings the node's actors up, and then says that it is there.
-    async fn open(&mut self, node: &mesh::Node, state: &NodeState, store: &Store) -> Result<(), NodeError> {
+    async fn open(
+        &mut self,
+        node: &mesh::Node,
+        state: &NodeState,
+        store: &Store,
+        runtimes: &Runtimes,
+    ) -> Result<Option<Gateway>, NodeError> {
         let mesh = node.mesh();
         if let Some(desk) = &self.desk {
             desk.open(mesh, store, &self.settings.approvals)?;
@@ -324,6 +329,8 @@ impl Node {
             open(mesh)?;
         }
         self.spawn_agents(mesh).await?;
+        let gateway = self.open_gateway(node, state, runtimes).await?;
+        let http = gateway.as_ref().map(Gateway::url);
         let local = node.local_addr().to_string();
         let ready = Ready {
             name: node.name().to_owned(),
@@ -331,37 +338,21 @@ impl Node {
             addr: node.advertised(),
             cluster: node.cluster().to_owned(),
             pid: std::process::id(),
-            http: None,
+            http: http.clone(),
         };
         state.announce(&ready)?;
         // Nobody may read it; the node is no worse for that.
         let join = join_command(&ready.addr, &self.settings.state);
         let _ = writeln!(io::stdout(), "listening {local}\njoin with: {join}");
+        if let Some(url) = http {
+            self.invite_to_page(&url, state)?;
+        }
         // Last: who sees the file finds all that is told of a node that is ready.
         if let Some(path) = &self.settings.ready_file {
             ready.write(path)?;
         }
         tracing::info!(node = ready.name, addr = ready.addr, cluster = ready.cluster, "node is ready");
-        Ok(())
-    }
-
-    /// A node that other machines can reach shows how they get in: on a terminal only, where no log keeps it.
-    fn invite(&self, state: &NodeState, local: SocketAddr) -> Result<(), NodeError> {
-        let Signer::Own(authority) = state.signer() else { return Ok(()) };
-        let mut stdout = io::stdout();
-        if local.ip().is_loopback() || !stdout.is_terminal() {
-            return Ok(());
-        }
-        let wanted = Wanted {
-            role: mesh_net::Role::Node,
-            ttl: Duration::from_secs(3600),
-            name: None,
-            grants: Default::default(),
-        };
-        let token = self.state_folder().ledger().create(authority, &wanted)?;
-        // Nobody may read it; the node is no worse for that.
-        let _ = writeln!(stdout, "MESH_JOIN_TOKEN={}  (one node, one hour)", *token.to_text());
-        Ok(())
+        Ok(gateway)
     }
 
     async fn spawn_agents(&self, mesh: &Mesh) -> Result<(), NodeError> {

@@ -21,7 +21,7 @@ pub struct Ready {
     pub cluster: String,
     /// The process.
     pub pid: u32,
-    /// URL of its HTTP interface; `null`, since this version has none.
+    /// URL of its HTTP interface; `null` if it serves none.
     pub http: Option<String>,
 }
 

@@ -7,6 +7,7 @@
 //!   client/  ca.pem  cert.pem  key.pem          who meshctl is
 //!   denied                      who is not let in any more, an entry a line
 //!   nodes/NAME/  cert.pem  key.pem  lock  ready.json       lock: held by the node's process for as long as it runs
+//!                http-token     what callers of its HTTP interface have to show
 //!                store.db       the runs of its durable agents, unless they are elsewhere
 //!   tokens/  issued/            join tokens, and the names that have a certificate by one
 //! ```

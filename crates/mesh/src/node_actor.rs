@@ -73,14 +73,14 @@ impl WireActor for NodeActor {
 pub struct ListMembers {}
 
 /// Every member, as one node sees it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Members {
     /// One row for each.
     pub members: Vec<MemberRow>,
 }
 
 /// One member.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MemberRow {
     /// Its name.
     pub name: String,
@@ -124,14 +124,14 @@ impl Handler<ListMembers> for NodeActor {
 pub struct ListActors {}
 
 /// The node's published actors.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Actors {
     /// One row for each.
     pub actors: Vec<ActorRow>,
 }
 
 /// One actor.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct ActorRow {
     /// Where it is found.
     pub path: String,
@@ -146,7 +146,7 @@ pub struct ActorRow {
 }
 
 /// What waits for an actor.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct MailboxRow {
     /// Messages that wait.
     pub len: u32,
@@ -194,7 +194,7 @@ impl NodeActor {
 pub struct ListNames {}
 
 /// Every published name with the node that owns it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Names {
     /// Name to node.
     pub names: BTreeMap<String, String>,
@@ -221,7 +221,7 @@ impl Handler<ListNames> for NodeActor {
 pub struct ListKinds {}
 
 /// Kinds with their JSON schemas, as texts.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct KindTable {
     /// Kinds of actors, with the schema of their arguments.
     pub actors: BTreeMap<String, String>,
@@ -266,7 +266,7 @@ pub struct Spawn {
 }
 
 /// Where the new actor is found.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Spawned {
     /// `node/name`.
     pub path: String,

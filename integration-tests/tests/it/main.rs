@@ -4,6 +4,7 @@ mod approvals;
 mod backpressure;
 mod examples;
 mod faults;
+mod gateway;
 mod identity;
 mod memory;
 mod mesh;

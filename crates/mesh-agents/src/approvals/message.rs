@@ -14,14 +14,14 @@ pub struct ListApprovals {
 }
 
 /// The requests that a node knows: those that wait, or the latest.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Approvals {
     /// One row for each: what waits, the longest first; or all, the newest first.
     pub approvals: Vec<ApprovalRow>,
 }
 
 /// One request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalRow {
     /// Its id, the same everywhere.
     pub id: String,
@@ -69,7 +69,7 @@ pub struct ShowApproval {
 }
 
 /// All that is known of a request.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct ApprovalDetail {
     /// As it is listed.
     pub row: ApprovalRow,
@@ -90,7 +90,7 @@ pub struct ApprovalDetail {
 }
 
 /// Something that happened to a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventRow {
     /// When, in milliseconds since 1970.
     pub at_ms: i64,
@@ -144,7 +144,7 @@ pub enum Word {
 }
 
 /// What an answer did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AnswerTaken {
     /// Where the request stands now.
     pub state: String,

@@ -135,14 +135,14 @@ messages! {
 }
 
 /// Runs of a store.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunList {
     /// One row for each.
     pub runs: Vec<RunRow>,
 }
 
 /// One run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunRow {
     /// Its id.
     pub run: String,
@@ -175,7 +175,7 @@ pub struct RunRow {
 }
 
 /// A run with its parts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunShown {
     /// The run.
     pub row: RunRow,
@@ -194,7 +194,7 @@ pub struct RunShown {
 }
 
 /// A step of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StepRow {
     /// Which one, from 0.
     pub step: u64,
@@ -207,7 +207,7 @@ pub struct StepRow {
 }
 
 /// A checkpoint of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CheckpointRow {
     /// Which one.
     pub id: String,
@@ -222,7 +222,7 @@ pub struct CheckpointRow {
 }
 
 /// A tool call of a run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CallRow {
     /// What tells it from the run's other calls.
     pub key: String,
@@ -233,7 +233,7 @@ pub struct CallRow {
 }
 
 /// An entry of a run's journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EntryRow {
     /// Its number, from 1.
     pub seq: u64,
@@ -246,14 +246,14 @@ pub struct EntryRow {
 }
 
 /// A run as a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunExported {
     /// JSON.
     pub json: String,
 }
 
 /// A run that is no more.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RunDeleted {
     /// Its id.
     pub run: String,

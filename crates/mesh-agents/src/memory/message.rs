@@ -24,7 +24,7 @@ pub struct AddMemory {
 }
 
 /// What became of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AddedMemory {
     /// Which memory it is.
     pub id: String,
@@ -47,7 +47,7 @@ pub struct GetMemory {
 }
 
 /// A memory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryRow {
     /// Which one.
     pub id: String,
@@ -90,14 +90,14 @@ pub struct RecallMemories {
 }
 
 /// What was recalled, the best first.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RecalledMemories {
     /// The memories.
     pub memories: Vec<Recalled>,
 }
 
 /// A memory, and why it was recalled.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Recalled {
     /// The memory.
     pub memory: MemoryRow,
@@ -152,7 +152,7 @@ pub struct ForgetMemory {
 }
 
 /// What became of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Forgotten {
     /// Whether there was such a memory.
     pub was_there: bool,
@@ -171,7 +171,7 @@ pub struct ListMemories {
 }
 
 /// Memories.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryList {
     /// How many the scope has.
     pub total: u64,
@@ -188,14 +188,14 @@ pub struct MemoryHistory {
 }
 
 /// What happened to it, oldest first; the last 50 changes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryHistoryReply {
     /// The changes.
     pub changes: Vec<MemoryChange>,
 }
 
 /// Something that happened to a memory.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MemoryChange {
     /// When, in milliseconds since 1970.
     pub at_ms: i64,

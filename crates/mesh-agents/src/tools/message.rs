@@ -35,7 +35,7 @@ impl WireMessage for CallTool {
 }
 
 /// What a tool answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToolAnswer {
     /// The answer, as JSON text.
     pub output: String,
@@ -62,7 +62,7 @@ impl WireMessage for DescribeTool {
 }
 
 /// What a tool is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToolDescription {
     /// Its name.
     pub name: String,
@@ -103,7 +103,7 @@ impl WireMessage for ProbeTool {
 }
 
 /// What became of a call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Probed {
     /// It was done.
@@ -132,7 +132,7 @@ impl WireMessage for ReportTool {
 }
 
 /// How the calls of a tool went, since its node began; see [`Stats`](super::Stats).
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ToolReport {
     /// The tool's name.
     pub tool: String,

@@ -185,15 +185,15 @@ fn labels_have_the_limits_that_the_mesh_has() {
 }
 
 #[test]
-fn flags_that_are_not_served_are_refused_with_the_reason() {
-    let line = ["mesh-node", "--http", "127.0.0.1:1"];
-    let refused = NodeArgs::try_parse_from(line).unwrap().refused(no_environment);
-    assert_eq!(refused.len(), 1);
-    assert!(refused.iter().all(|reason| reason.message.contains("this version")));
-    let variables = environment(&[("MESH_HTTP", "127.0.0.1:1")]);
-    let refused = NodeArgs::default().refused(variables);
-    assert_eq!(refused.len(), 1);
-    assert_eq!(refused[0].place, "MESH_HTTP");
+fn http_for_other_machines_says_under_which_names() {
+    let settings = |line: &str| read(None, no_environment, flags(line));
+    assert_eq!(settings("").unwrap().http, None);
+    let http = settings("--http 127.0.0.1:0").unwrap().http.unwrap();
+    assert!(http.ip().is_loopback());
+    let problems = settings("--http 0.0.0.0:7980").unwrap_err();
+    assert!(problems.to_string().contains("http_hosts"), "{problems}");
+    let variables = environment(&[("MESH_HTTP", "0.0.0.0:7980"), ("MESH_HTTP_HOSTS", "mesh.example:443")]);
+    assert_eq!(read(None, variables, Layer::default()).unwrap().http_hosts, ["mesh.example:443"]);
 }
 
 #[test]

@@ -167,7 +167,7 @@ impl Connection {
 }
 
 /// What an actor that may refuse has answered: `{"Ok":…}` is the answer itself, `{"Err":…}` its refusal.
-pub(super) fn inner(reply: String) -> Result<String, CtlError> {
+pub(crate) fn inner(reply: String) -> Result<String, CtlError> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     enum Answer<'a> {

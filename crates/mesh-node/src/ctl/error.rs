@@ -6,18 +6,26 @@ use std::time::Duration;
 
 use mesh::{Failure, Retry};
 use mesh_models::Rounded;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use super::table::{Paint, Tone, printable};
 
 /// An error as programs read it.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
 pub(crate) struct Document {
+    /// Stable, for programs.
     pub(crate) code: String,
+    /// What happened, for people.
     pub(crate) message: String,
+    /// What a program may want besides.
     pub(crate) details: Value,
+    /// `never`, `backoff`, or `{"after_ms": N}`.
+    #[schemars(with = "Value")]
     pub(crate) retry: Retry,
+    /// Whether it may have been done in spite of the error.
     pub(crate) may_have_run: bool,
     /// The node that made the error; `null` when that is meshctl itself.
     pub(crate) origin: Option<String>,
@@ -125,6 +133,14 @@ impl CtlError {
             document.message = format!("{}: {advice}", document.message);
         }
         self
+    }
+
+    /// What it says to programs; of what says nothing, that it was ended.
+    pub(crate) fn into_document(self) -> Document {
+        match self {
+            Self::BadFile { document, .. } | Self::Refused(document) => *document,
+            other => other.document().unwrap_or_else(|| Document::own("CANCELLED", "it was ended")),
+        }
     }
 
     fn document(&self) -> Option<Document> {

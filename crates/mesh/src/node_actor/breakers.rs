@@ -14,14 +14,14 @@ use serde::{Deserialize, Serialize};
 pub struct ListBreakers {}
 
 /// The node's circuit breakers, by name.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BreakerTable {
     /// One row for each.
     pub breakers: Vec<BreakerRow>,
 }
 
 /// One circuit breaker.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct BreakerRow {
     /// What it guards: `node/actor`, or `node:NAME` for a node.
     pub name: String,
@@ -50,7 +50,7 @@ pub struct BreakerRow {
 }
 
 /// What another node says of its circuit breaker.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct HeardRow {
     /// The node.
     pub node: String,

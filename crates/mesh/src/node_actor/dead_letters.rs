@@ -13,7 +13,7 @@ use std::time::Duration;
 pub struct ListDeadLetters {}
 
 /// The dead letters that a node keeps, the oldest first.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLetterTable {
     /// One row for each.
     pub letters: Vec<DeadLetterRow>,
@@ -22,7 +22,7 @@ pub struct DeadLetterTable {
 }
 
 /// One message that nobody will handle.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct DeadLetterRow {
     /// Its number on its node, counted up from 1.
     pub id: u64,

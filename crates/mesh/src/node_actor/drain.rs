@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub struct Drain {}
 
 /// What the node has left to do.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Draining {
     /// How many actors it runs.
     pub actors: u64,

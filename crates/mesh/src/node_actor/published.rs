@@ -18,14 +18,14 @@ pub struct ListPublished {
 }
 
 /// Published actors, in order of names, then of nodes.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Published {
     /// One row for each.
     pub names: Vec<PublishedRow>,
 }
 
 /// One published actor, as one node was told of it.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct PublishedRow {
     /// Where it is found: `node/name`.
     pub path: String,
@@ -70,14 +70,14 @@ impl Handler<ListPublished> for NodeActor {
 pub struct DescribeActors {}
 
 /// The node's published actors.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Descriptions {
     /// One row for each.
     pub actors: Vec<Description>,
 }
 
 /// One actor.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Description {
     /// Where it is found.
     pub path: String,

@@ -17,14 +17,14 @@ pub struct ListSubscribers {
 }
 
 /// Subscribers, as one node knows them.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Subscribers {
     /// One row for each.
     pub subscribers: Vec<SubscriberRow>,
 }
 
 /// One subscriber.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct SubscriberRow {
     /// `node/name`.
     pub path: String,

@@ -12,14 +12,14 @@ use serde::{Deserialize, Serialize};
 pub struct ListTree {}
 
 /// A supervision tree, as rows: each supervisor is followed by its children, which are one deeper.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Tree {
     /// One row for each actor and supervisor.
     pub rows: Vec<TreeRow>,
 }
 
 /// One actor or supervisor.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TreeRow {
     /// How many supervisors are above it.
     pub depth: u32,

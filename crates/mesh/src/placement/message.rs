@@ -138,7 +138,7 @@ pub(crate) struct Located {
 pub struct ListPlacements {}
 
 /// Placed actors, in order of their names.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlacementList {
     /// The node that places now: the oldest live member.
     pub placed_by: String,
@@ -147,7 +147,7 @@ pub struct PlacementList {
 }
 
 /// One placed actor.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PlacedRow {
     /// Its name.
     pub name: String,
