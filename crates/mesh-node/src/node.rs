@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use clap::Parser;
 use mesh::{BindError, Mesh, NodeBuilder, NodeConfig, PublishError, Runtimes, Spawnable, StartNodeError};
+use mesh_agents::Models;
+use mesh_agents::tools::HookedTool;
 use mesh_net::{JoinToken, Lives};
 use mesh_store::Store;
 
@@ -30,7 +32,7 @@ mod join_command;
 mod kinds;
 mod pool;
 
-use durable::Durable;
+use durable::{Durable, Mind};
 use join_command::join_command;
 use kinds::unknown_kinds;
 use pool::Pool;
@@ -100,6 +102,8 @@ pub struct Node {
     openings: Vec<Opening>,
     desk: Option<Desk>,
     durable: Durable,
+    tools: Vec<HookedTool>,
+    models: Option<Models>,
     kinds: BTreeSet<&'static str>,
     /// The file that the settings came from, for what is found wrong with them later.
     file: Option<String>,
@@ -144,7 +148,19 @@ impl Node {
     pub fn new(settings: NodeSettings) -> Self {
         let (registrations, openings) = (Vec::new(), Vec::new());
         let (durable, kinds, token) = (Durable::default(), BTreeSet::new(), Ok(None));
-        Self { settings, token, registrations, openings, desk: None, durable, kinds, file: None }
+        let (tools, models) = (Vec::new(), None);
+        Self {
+            settings,
+            token,
+            registrations,
+            openings,
+            desk: None,
+            durable,
+            tools,
+            models,
+            kinds,
+            file: None,
+        }
     }
 
     /// Lets actors of the type `A` be spawned on this node as `kind`: by the settings, by meshctl, by other nodes.
@@ -165,6 +181,19 @@ impl Node {
     /// publish an actor.
     pub fn on_start(mut self, open: impl FnOnce(&Mesh) -> Result<(), PublishError> + Send + 'static) -> Self {
         self.openings.push(Box::new(open));
+        self
+    }
+
+    /// Lets the agents of this node think with these models: its assistants, and every actor of a registered kind, by
+    /// [`mesh::SpawnContext::extension`].
+    pub fn with_models(self, models: Models) -> Self {
+        Self { models: Some(models.clone()), ..self.extension(Arc::new(models)) }
+    }
+
+    /// Offers a tool to the mesh, beside those that the settings name. Where the node has approvals, people are asked where
+    /// one of its hooks wants that, or a policy of the settings names it.
+    pub fn with_tool(mut self, tool: HookedTool) -> Self {
+        self.tools.push(tool);
         self
     }
 
@@ -315,11 +344,15 @@ impl Node {
         if let Some(desk) = &self.desk {
             desk.open(mesh, store, &self.settings.approvals)?;
         }
-        self.durable.publish(mesh, store, &self.settings)?;
         if self.settings.lab_actors {
             lab::publish(mesh, self.desk.as_ref().map(Desk::gate))?;
         }
-        tools::publish(&self.settings.tools, mesh).await?;
+        let gate = self.desk.as_ref().map(Desk::gate);
+        let own = std::mem::take(&mut self.tools);
+        tools::publish(&self.settings, own, gate, mesh).await?;
+        let mind = Mind { models: self.models.as_ref(), gate };
+        // Behind the tools: a run that is taken up finds them.
+        self.durable.publish(mesh, store, &self.settings, &mind)?;
         for open in self.openings.drain(..) {
             open(mesh)?;
         }
