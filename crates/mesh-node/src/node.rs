@@ -1,6 +1,5 @@
 //! A process that is a node, from its arguments to its end.
 
-use std::any::Any;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, IsTerminal, Write};
@@ -9,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use mesh::{BindError, Mesh, NodeBuilder, NodeConfig, PublishError, Runtimes, Spawnable, StartNodeError};
+use mesh::{BindError, Mesh, NodeBuilder, NodeConfig, PublishError, Runtimes, StartNodeError};
 use mesh_agents::Models;
 use mesh_agents::tools::HookedTool;
 use mesh_net::{JoinToken, Lives};
@@ -27,6 +26,7 @@ use crate::threads::NetworkThread;
 use crate::token::{self, BadToken};
 use crate::{NodeArgs, environment, lab, logging, name, tools};
 
+mod brings;
 mod durable;
 mod join_command;
 mod kinds;
@@ -161,44 +161,6 @@ impl Node {
             kinds,
             file: None,
         }
-    }
-
-    /// Lets actors of the type `A` be spawned on this node as `kind`: by the settings, by meshctl, by other nodes.
-    pub fn register<A: Spawnable>(mut self, kind: &'static str) -> Self {
-        self.kinds.insert(kind);
-        self.registrations.push(Box::new(move |builder| builder.register::<A>(kind)));
-        self
-    }
-
-    /// Gives every actor of a registered kind something to reach by its type, such as the models of this process
-    /// ([`mesh::SpawnContext::extension`]).
-    pub fn extension<T: Any + Send + Sync>(mut self, value: Arc<T>) -> Self {
-        self.registrations.push(Box::new(move |builder| builder.extension(Arc::clone(&value))));
-        self
-    }
-
-    /// Does something more when the node has bound and joined, and before it says that it is there: usually, spawn and
-    /// publish an actor.
-    pub fn on_start(mut self, open: impl FnOnce(&Mesh) -> Result<(), PublishError> + Send + 'static) -> Self {
-        self.openings.push(Box::new(open));
-        self
-    }
-
-    /// Lets the agents of this node think with these models: its assistants, and every actor of a registered kind, by
-    /// [`mesh::SpawnContext::extension`].
-    pub fn with_models(self, models: Models) -> Self {
-        Self { models: Some(models.clone()), ..self.extension(Arc::new(models)) }
-    }
-
-    /// Offers a tool to the mesh, beside those that the settings name. Where the node has approvals, people are asked where
-    /// one of its hooks wants that, or a policy of the settings names it.
-    pub fn with_tool(mut self, tool: HookedTool) -> Self {
-        self.tools.push(tool);
-        self
-    }
-
-    pub(crate) fn desk(self, desk: Desk) -> Self {
-        Self { desk: Some(desk), ..self }
     }
 
     /// Runs the node until SIGTERM or SIGINT, then leaves the mesh in order. A second signal ends the process at once.

@@ -4,11 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use mesh::{Authority, Client, ClientConfig, GrantSet, Mesh, Node, NodeConfig, Runtimes};
 use mesh_agents::Models;
-use mesh_agents::approvals::{
-    AnswerApproval, ApprovalDetail, Approvals, Gate, Inbox, Policies, Refusal, Word,
-};
+use mesh_agents::approvals::Word;
 use mesh_agents::durable::{Clock, RunSettings};
 use mesh_agents::tools::{
     Annotations, Call, CallId, Callable, HookedTool, Offered, Probe, Tool, ToolContext, ToolDescription,
@@ -22,6 +19,7 @@ use mesh_store::{CallPolicy, NewEntry, NewRun};
 use parking_lot::Mutex;
 
 use super::*;
+use crate::people::People;
 
 /// Started with the other tests it has nothing to do.
 #[test]
@@ -55,7 +53,7 @@ async fn live(places: Arc<Places>, url: &str) {
     let mut document = lived(&store, &places, clerk.clone()).await;
     if document.fault.as_ref().is_some_and(|fault| fault.code == "NEEDS_HUMAN") {
         let people = People::at(&store).await;
-        let decides = people.decide(&places);
+        let decides = decide(&people, &places);
         let clerk = clerk.gate(people.gate.clone());
         tokio::select! {
             ended = lived(&store, &places, clerk) => document = ended,
@@ -236,50 +234,19 @@ impl Worldly {
     }
 }
 
-/// A node with an inbox, and somebody who answers: what is done already is not to be repeated.
-struct People {
-    gate: Gate,
-    _node: Node,
-    client: Mesh,
-}
-
-impl People {
-    async fn at(store: &Store) -> Self {
-        let authority = Authority::create("people").unwrap();
-        let config = NodeConfig { listen: "127.0.0.1:0".parse().unwrap(), ..NodeConfig::default() };
-        let identity = authority.issue_node("alpha").unwrap();
-        let node = Node::builder(config).start(identity, Runtimes::current()).await.unwrap();
-        let gate = Gate::new();
-        gate.lead_to(&Inbox::publish(node.mesh(), store.clone(), Policies::shipped()).unwrap());
-        let grants = GrantSet::new(["approve:*/approvals".parse().unwrap()]).unwrap();
-        let identity = authority.issue_client("ann", &grants).unwrap();
-        let addrs = [node.local_addr().to_string()];
-        let client = Client::connect(&addrs, &identity, ClientConfig::default(), Runtimes::current()).await;
-        Self { gate, _node: node, client: client.unwrap() }
-    }
-
-    async fn decide(&self, places: &Places) {
-        loop {
-            let listed: Approvals = self.ask("approvals.list.v1", json!({"all": false})).await;
-            for row in listed.approvals {
-                let shown: ApprovalDetail = self.ask("approvals.show.v1", json!({"id": row.id})).await;
-                let args: Value = serde_json::from_str(&shown.args).unwrap();
-                let call = args["args"]["call"].to_string();
-                let is_done = count(&places.folder.join("effects")).contains_key(&call);
-                let verdict = if is_done { Word::Reject } else { Word::Approve };
-                if !is_done {
-                    say(&format!("allowed {call}"));
-                }
-                let (id, hash, note) = (row.id, row.hash, "as I see it".to_owned());
-                let answer = AnswerApproval { id, hash, verdict, args: None, note };
-                let _: Value = self.ask("approvals.answer.v1", serde_json::to_value(answer).unwrap()).await;
+/// Answers whatever waits: what is done already is not to be repeated.
+async fn decide(people: &People, places: &Places) {
+    loop {
+        for row in people.pending().await {
+            let shown = people.show(&row).await;
+            let args: Value = serde_json::from_str(&shown.args).unwrap();
+            let call = args["args"]["call"].to_string();
+            let is_done = count(&places.folder.join("effects")).contains_key(&call);
+            if !is_done {
+                say(&format!("allowed {call}"));
             }
-            tokio::task::yield_now().await;
+            people.answer(&row, if is_done { Word::Reject } else { Word::Approve }).await;
         }
-    }
-
-    async fn ask<T: serde::de::DeserializeOwned>(&self, kind: &str, body: Value) -> T {
-        let reply = self.client.ask_json("alpha/approvals", kind, &body.to_string(), LIMIT).await.unwrap();
-        serde_json::from_str::<Result<T, Refusal>>(&reply).unwrap().unwrap()
+        tokio::task::yield_now().await;
     }
 }
