@@ -89,7 +89,7 @@ pub(crate) struct Echo {
 #[derive(Deserialize, JsonSchema)]
 pub(crate) struct Words {
     /// What to say.
-    text: String,
+    pub(crate) text: String,
 }
 
 impl Tool for Echo {

@@ -61,7 +61,8 @@ impl People {
     }
 
     async fn ask<T: serde::de::DeserializeOwned>(&self, kind: &str, body: &Value) -> T {
-        let reply = self.client.ask_json("alpha/approvals", kind, &body.to_string(), Duration::from_secs(30));
-        serde_json::from_str::<Result<T, Refusal>>(&reply.await.unwrap()).unwrap().unwrap()
+        let body = body.to_string();
+        let reply = self.client.ask_json("alpha/approvals", kind, &body, Duration::from_secs(30)).await;
+        serde_json::from_str::<Result<T, Refusal>>(&reply.unwrap()).unwrap().unwrap()
     }
 }
