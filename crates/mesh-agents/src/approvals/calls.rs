@@ -66,7 +66,7 @@ fn asked(request: &ApprovalRequest) -> Result<Request, String> {
 /// Somewhat less than until the deadline, so that the caller hears that nobody answered, and not just nothing.
 fn patience(deadline: Instant) -> Duration {
     let left = deadline.saturating_duration_since(Instant::now());
-    left - (left / 10).min(Duration::from_secs(1))
+    left - (left / 3).min(Duration::from_secs(1))
 }
 
 fn outcome(request: &ApprovalRequest, decision: Decision) -> ApprovalOutcome {

@@ -120,7 +120,7 @@ async fn a_no_and_no_answer_in_the_callers_time_run_nothing() {
     ann.answer(&ann.sees(1).await[0], Word::Reject).await.unwrap();
     assert_eq!(code(&within(call).await.unwrap()), "USER_CANCELLED");
 
-    let deadline = Instant::now() + Duration::from_secs(2);
+    let deadline = Instant::now() + Duration::from_secs(3);
     let call = Call::new("remove_all", json!({"glob": "y"})).deadline(Some(deadline));
     let ended = within(lab.tool.call(call)).await;
     assert_eq!(code(&ended), "APPROVAL_REQUIRED");
