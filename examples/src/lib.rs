@@ -2,3 +2,4 @@
 //! and how to run it.
 
 pub mod code_analysis;
+pub mod file_agent;

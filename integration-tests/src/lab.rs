@@ -1,3 +1,4 @@
+use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tempfile::TempDir;
 
 use crate::process::quiet;
-use crate::{Ctl, Node, Process, binary};
+use crate::{Ctl, Node, Process, RecordedModel, binary};
 
 /// One mesh at a time: several on two cores would measure each other.
 static TURN: Mutex<()> = Mutex::new(());
@@ -123,6 +124,17 @@ impl Lab {
         self.start_command(command, name, LOOPBACK, args)
     }
 
+    /// As [`Lab::start_with`], with a model for its agents to think with.
+    ///
+    /// # Panics
+    /// As [`Lab::start`].
+    #[must_use]
+    pub fn start_thinking(&self, name: &str, model: &RecordedModel, args: &[&str]) -> Node {
+        let mut command = self.node_command(quiet(&binary("mesh-node")), name);
+        command.env("MESH_MODEL_URL", model.url());
+        self.start_command(command, name, LOOPBACK, args)
+    }
+
     fn start_command(&self, mut command: Command, name: &str, listen: &str, args: &[&str]) -> Node {
         let ready = self.path(&format!("{name}.json"));
         // The file of an earlier run of this node would be believed.
@@ -189,7 +201,9 @@ impl Lab {
     pub(crate) fn run(&self, command: &mut Command, log: &str) -> Process {
         let serial = self.logs.fetch_add(1, Ordering::Relaxed);
         // What the caller's shell says about a mesh is not for the lab's.
-        for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("MESH_")) {
+        let own: Vec<_> = command.get_envs().map(|(key, _)| key.to_owned()).collect();
+        let is_foreign = |key: &OsString| key.to_string_lossy().starts_with("MESH_") && !own.contains(key);
+        for key in std::env::vars_os().map(|(key, _)| key).filter(is_foreign) {
             command.env_remove(key);
         }
         Process::start(command.current_dir(self.folder()), &self.path(&format!("{serial:03}-{log}")))

@@ -28,6 +28,7 @@ mod net;
 mod node;
 mod observer;
 mod process;
+mod recorded;
 mod setting;
 mod tap;
 
@@ -42,6 +43,7 @@ pub use net::Net;
 pub use node::Node;
 pub use observer::{Asked, Moment, Observer, moment};
 pub use process::Process;
+pub use recorded::{RecordedModel, Turn};
 pub use rustix::process::Signal;
 pub use setting::setting;
 pub use tap::Tap;

@@ -26,6 +26,7 @@ use mesh::{
 
 pub use args::AgentArgs;
 pub use message::{Answer, Refusal, Said, Work};
+pub(crate) use prompt::system;
 
 use crate::idle::IdleStop;
 use crate::models::{HOW_TO_GET_ONE, Models};

@@ -14,9 +14,12 @@
 //!   known by its certificate. Whatever an agent, a tool or a model says is none.
 //! - Of several answers one decides; with a [quorum](Request::quorum) as many different people as are needed.
 //! - [`Review`] and [`StagedReview`] are the same for work in items, each with a verdict of its own.
+//! - A gate is the [`Approver`](crate::tools::Approver) of tools, and [`Policed`] a hook that wants an approval where a
+//!   policy names the tool.
 //!
 //! This module does not run tools, and it does not know why something is dangerous.
 
+mod calls;
 mod clock;
 mod decision;
 mod gate;
@@ -28,6 +31,7 @@ mod policy;
 mod request;
 pub mod review;
 
+pub use calls::Policed;
 pub use decision::{Decision, Denial, GateError, NotDone, NotPermitted, Permit};
 pub use gate::Gate;
 pub use inbox::Inbox;

@@ -9,6 +9,7 @@
 //!  approvals   what people decide before an agent goes on: policies, NODE/approvals, reviews
 //!  lifecycle   pure: where an agent stands, and what may follow
 //!  durable     agents whose work outlives their process: NODE/runs, and one for each run
+//!  Assistant   a durable agent that is a model with tools: turn by turn, until it has an answer
 //!  limits      one limit of a provider for the whole mesh
 //!  memory      what they remember, one actor for each scope
 //! ```
@@ -17,6 +18,7 @@
 //! - [`workflows`]: runs as actors, which spread their agents over the mesh.
 //! - [`swarm`]: who does what next, by priorities, dependencies, capabilities and leases.
 //! - [`durable`]: agents whose steps are stored as they are done, and go on where they were left.
+//! - [`assistant`]: a model that calls tools until its task is done, as a durable agent.
 //! - [`tools`]: what agents may do in the world, as actors with hooks and a ledger.
 //! - [`memory`]: what is kept beyond a run, in a store, found by words and by meaning.
 //! - [`Agent`]: a model with instructions, as an actor that any node can spawn.
@@ -28,6 +30,7 @@
 
 mod agent;
 pub mod approvals;
+pub mod assistant;
 pub mod durable;
 mod idle;
 pub mod lifecycle;

@@ -126,6 +126,11 @@ pub enum LifecycleEvent {
         /// How many.
         steps: u64,
     },
+    /// A step has found that more are needed: they stand behind all others.
+    Extended {
+        /// How many.
+        more: u64,
+    },
     /// A step has its result.
     StepDone,
     /// The result, and that the step is done, are durable.
@@ -159,6 +164,7 @@ impl LifecycleEvent {
             Self::Start => "start",
             Self::Continue => "continue",
             Self::Planned { .. } => "planned",
+            Self::Extended { .. } => "extended",
             Self::StepDone => "step_done",
             Self::Saved => "saved",
             Self::AttemptFailed { .. } => "attempt_failed",

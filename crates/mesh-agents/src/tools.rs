@@ -26,6 +26,7 @@ mod hooked;
 mod json;
 mod ledger;
 mod message;
+mod offered;
 mod record;
 mod redact;
 mod remembered;
@@ -46,6 +47,7 @@ pub use ledger::{Callable, Ledgered};
 pub use message::{
     CallTool, DescribeTool, ProbeTool, Probed, ReportTool, ToolAnswer, ToolDescription, ToolReport,
 };
+pub use offered::Offered;
 pub use record::{Record, RecordState};
 pub use set::ToolSet;
 pub use spec::{Annotations, ToolSpec};

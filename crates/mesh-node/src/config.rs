@@ -8,6 +8,7 @@
 
 mod agent;
 mod approvals;
+mod assistant;
 mod key;
 mod layer;
 mod problem;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::agent::AgentSettings;
 pub use self::approvals::{ApprovalSettings, PolicySettings};
+pub use self::assistant::AssistantSettings;
 pub(crate) use self::key::{nearest, variables};
 pub(crate) use self::layer::{Given, Layer};
 pub use self::problem::{Problem, Problems};
@@ -130,6 +132,8 @@ pub struct NodeSettings {
     pub tools: ToolSettings,
     /// Actors that are spawned when the node starts, each of a kind that its binary registers.
     pub agents: Vec<AgentSettings>,
+    /// Models with tools, as durable agents, which `meshctl runs start` starts.
+    pub assistants: Vec<AssistantSettings>,
 }
 
 impl Default for NodeSettings {
@@ -160,6 +164,7 @@ impl Default for NodeSettings {
             approvals: ApprovalSettings::default(),
             tools: ToolSettings::default(),
             agents: Vec::new(),
+            assistants: Vec::new(),
         }
     }
 }
@@ -248,6 +253,7 @@ impl NodeSettings {
         problems.extend(approvals::problems(&self.approvals));
         problems.extend(self.tools.validate());
         problems.extend(agent::problems(&self.agents));
+        problems.extend(assistant::problems(&self.assistants));
         problems
     }
 }

@@ -1,6 +1,5 @@
 //! A process that is a node, from its arguments to its end.
 
-use std::any::Any;
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
@@ -8,7 +7,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use clap::Parser;
-use mesh::{BindError, Mesh, NodeBuilder, NodeConfig, PublishError, Runtimes, Spawnable, StartNodeError};
+use mesh::{BindError, Mesh, NodeBuilder, NodeConfig, PublishError, Runtimes, StartNodeError};
+use mesh_agents::Models;
+use mesh_agents::tools::HookedTool;
 use mesh_net::{JoinToken, Lives};
 use mesh_store::Store;
 
@@ -25,6 +26,7 @@ use crate::threads::NetworkThread;
 use crate::token::{self, BadToken};
 use crate::{NodeArgs, environment, lab, logging, name, tools};
 
+mod brings;
 mod durable;
 mod gateway;
 mod invitation;
@@ -32,7 +34,7 @@ mod join_command;
 mod kinds;
 mod pool;
 
-use durable::Durable;
+use durable::{Durable, Mind};
 use join_command::join_command;
 use kinds::unknown_kinds;
 use pool::Pool;
@@ -102,6 +104,8 @@ pub struct Node {
     openings: Vec<Opening>,
     desk: Option<Desk>,
     durable: Durable,
+    tools: Vec<HookedTool>,
+    models: Option<Models>,
     kinds: BTreeSet<&'static str>,
     /// The file that the settings came from, for what is found wrong with them later.
     file: Option<String>,
@@ -140,32 +144,19 @@ impl Node {
     pub fn new(settings: NodeSettings) -> Self {
         let (registrations, openings) = (Vec::new(), Vec::new());
         let (durable, kinds, token) = (Durable::default(), BTreeSet::new(), Ok(None));
-        Self { settings, token, registrations, openings, desk: None, durable, kinds, file: None }
-    }
-
-    /// Lets actors of the type `A` be spawned on this node as `kind`: by the settings, by meshctl, by other nodes.
-    pub fn register<A: Spawnable>(mut self, kind: &'static str) -> Self {
-        self.kinds.insert(kind);
-        self.registrations.push(Box::new(move |builder| builder.register::<A>(kind)));
-        self
-    }
-
-    /// Gives every actor of a registered kind something to reach by its type, such as the models of this process
-    /// ([`mesh::SpawnContext::extension`]).
-    pub fn extension<T: Any + Send + Sync>(mut self, value: Arc<T>) -> Self {
-        self.registrations.push(Box::new(move |builder| builder.extension(Arc::clone(&value))));
-        self
-    }
-
-    /// Does something more when the node has bound and joined, and before it says that it is there: usually, spawn and
-    /// publish an actor.
-    pub fn on_start(mut self, open: impl FnOnce(&Mesh) -> Result<(), PublishError> + Send + 'static) -> Self {
-        self.openings.push(Box::new(open));
-        self
-    }
-
-    pub(crate) fn desk(self, desk: Desk) -> Self {
-        Self { desk: Some(desk), ..self }
+        let (tools, models) = (Vec::new(), None);
+        Self {
+            settings,
+            token,
+            registrations,
+            openings,
+            desk: None,
+            durable,
+            tools,
+            models,
+            kinds,
+            file: None,
+        }
     }
 
     /// Runs the node until SIGTERM or SIGINT, then leaves the mesh in order. A second signal ends the process at once.
@@ -320,11 +311,15 @@ impl Node {
         if let Some(desk) = &self.desk {
             desk.open(mesh, store, &self.settings.approvals)?;
         }
-        self.durable.publish(mesh, store, &self.settings)?;
         if self.settings.lab_actors {
             lab::publish(mesh, self.desk.as_ref().map(Desk::gate))?;
         }
-        tools::publish(&self.settings.tools, mesh).await?;
+        let gate = self.desk.as_ref().map(Desk::gate);
+        let own = std::mem::take(&mut self.tools);
+        tools::publish(&self.settings, own, gate, mesh).await?;
+        let mind = Mind { models: self.models.as_ref(), gate };
+        // Behind the tools: a run that is taken up finds them.
+        self.durable.publish(mesh, store, &self.settings, &mind)?;
         for open in self.openings.drain(..) {
             open(mesh)?;
         }

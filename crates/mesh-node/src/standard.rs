@@ -1,7 +1,5 @@
 //! What the binary mesh-node brings.
 
-use std::sync::Arc;
-
 use mesh_agents::Agent;
 use mesh_agents::memory::Memory;
 use mesh_agents::workflows::Workflows;
@@ -21,7 +19,7 @@ impl Node {
         let node = self.register::<Agent>(Agent::KIND).register::<Memory>(Memory::KIND).with_approvals();
         let node = node.on_start(|mesh| Workflows::publish(mesh).map(drop));
         Ok(match models(|name| std::env::var(name).ok())? {
-            Some(models) => node.extension(Arc::new(models)),
+            Some(models) => node.with_models(models),
             None => node,
         })
     }

@@ -1,39 +1,63 @@
-//! The built-in tools of a node, as its settings want them.
+//! The tools of a node: the built-in ones that its settings want, and those that its binary brings.
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use mesh::Mesh;
+use mesh_agents::approvals::{Gate, Policed};
 use mesh_agents::tools::builtin::{Fetch, FetchLimits, Jail, ListFiles, ReadFile, WriteFile};
 use mesh_agents::tools::{HookedTool, Tool, ToolActor, ToolSet};
 
-use crate::config::ToolSettings;
+use crate::config::{NodeSettings, ToolSettings};
 use crate::error::NodeError;
 
-/// Publishes the tools that the settings name.
-pub(crate) async fn publish(settings: &ToolSettings, mesh: &Mesh) -> Result<(), NodeError> {
+/// Publishes the tools that the settings name, and the binary's own.
+pub(crate) async fn publish(
+    settings: &NodeSettings,
+    own: Vec<HookedTool>,
+    gate: Option<&Gate>,
+    mesh: &Mesh,
+) -> Result<(), NodeError> {
     let mut tools = ToolSet::default();
-    if settings.offers("read_file") {
-        tools = tools.with(hooked("read_file", ReadFile(jail(settings)?))?);
-    }
-    if settings.offers("write_file") {
-        tools = tools.with(hooked("write_file", WriteFile(jail(settings)?))?);
-    }
-    if settings.offers("list_files") {
-        tools = tools.with(hooked("list_files", ListFiles(jail(settings)?))?);
-    }
-    if settings.offers("http_fetch") {
-        let fetch = Fetch::new(FetchLimits::default()).allow(settings.fetch_hosts.iter().cloned());
-        tools = tools.with(hooked("http_fetch", fetch)?);
-    }
-    if settings.offers("run_command") {
-        tools = tools.with(command(settings).await?);
+    for tool in offered(&settings.tools).await?.into_iter().chain(own) {
+        tools = tools.with(match gate {
+            Some(gate) => policed(tool, settings, gate),
+            None => tool,
+        });
     }
     tools.publish(mesh)?;
     for tool in tools.iter() {
         tracing::info!(tool = tool.spec().name, "tool is offered");
     }
     Ok(())
+}
+
+/// Behind a tool's own hooks, so that people are asked about what would be done.
+fn policed(tool: HookedTool, settings: &NodeSettings, gate: &Gate) -> HookedTool {
+    let policies = Policed::new(settings.approvals.policies(), gate.clone());
+    tool.hook(Arc::new(policies)).approver(Arc::new(gate.clone()))
+}
+
+async fn offered(settings: &ToolSettings) -> Result<Vec<HookedTool>, NodeError> {
+    let mut tools = Vec::new();
+    if settings.offers("read_file") {
+        tools.push(hooked("read_file", ReadFile(jail(settings)?))?);
+    }
+    if settings.offers("write_file") {
+        tools.push(hooked("write_file", WriteFile(jail(settings)?))?);
+    }
+    if settings.offers("list_files") {
+        tools.push(hooked("list_files", ListFiles(jail(settings)?))?);
+    }
+    if settings.offers("http_fetch") {
+        let fetch = Fetch::new(FetchLimits::default()).allow(settings.fetch_hosts.iter().cloned());
+        tools.push(hooked("http_fetch", fetch)?);
+    }
+    if settings.offers("run_command") {
+        tools.push(command(settings).await?);
+    }
+    Ok(tools)
 }
 
 fn jail(settings: &ToolSettings) -> Result<Jail, NodeError> {

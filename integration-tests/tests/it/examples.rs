@@ -7,8 +7,12 @@ use serde_json::json;
 
 /// Runs an example in the project's folder to its end, and gives what it printed.
 fn output(name: &str, args: &[&str]) -> String {
-    let output =
-        Command::new(example(name)).args(args).current_dir(workspace()).output().expect("it can be started");
+    let mut command = Command::new(example(name));
+    // An example that thinks does so with its recording.
+    for name in ["MESH_MODEL_URL", "MESH_MODEL", "ANTHROPIC_API_KEY", "OPENAI_API_KEY"] {
+        command.env_remove(name);
+    }
+    let output = command.args(args).current_dir(workspace()).output().expect("it can be started");
     assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("an example prints text")
 }
@@ -31,6 +35,28 @@ fn code_analysis_measures_a_folder() {
 
 ";
     assert_eq!(output("code_analysis", &["examples/fixtures"]), expected);
+}
+
+#[test]
+fn an_agent_on_a_folder_is_killed_while_it_waits_for_a_person_and_does_the_rest() {
+    let expected = r#"the agent works, until it wants to write:
+  write_file {"content":"monday.txt: pump loud, new bearing ordered\ntuesday.txt: bearing changed, pump quiet\n","path":"summary.txt"}
+its process is killed, and started again; the question is still there:
+  write_file is approved
+what it did:
+  turn list_files {"path":"."}
+  tools list_files done
+  turn read_file {"path":"monday.txt"}, read_file {"path":"tuesday.txt"}
+  tools read_file done, read_file done
+  turn write_file {"content":"monday.txt: pump loud, new bearing ordered\ntuesday.txt: bearing changed, pump quiet\n","path":"summary.txt"}
+  tools write_file done
+  turn summary.txt has a line for each of the two files.
+  completed, after it was taken up 2 times
+summary.txt:
+monday.txt: pump loud, new bearing ordered
+tuesday.txt: bearing changed, pump quiet
+"#;
+    assert_eq!(output("file_agent", &[]), expected);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The whole mesh, as people and scripts meet it, and the rules of the tree. One binary, so that it links once.
 
 mod approvals;
+mod assistant;
 mod backpressure;
 mod examples;
 mod faults;

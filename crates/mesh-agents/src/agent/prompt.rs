@@ -17,7 +17,7 @@ pub(super) fn request(
 ) -> ChatRequest {
     let mut request = ChatRequest::user(input);
     request.model = models.choose(args.model.as_deref());
-    request.system = system(args);
+    request.system = system(args.role.as_deref(), args.system_prompt.as_deref());
     request.max_tokens = args.max_tokens;
     request.temperature = args.temperature.map(narrowed);
     request.deadline = deadline;
@@ -33,9 +33,10 @@ fn narrowed(temperature: f64) -> f32 {
     temperature as f32
 }
 
-fn system(args: &AgentArgs) -> Option<String> {
-    let role = args.role.as_deref().map(str::trim).filter(|role| !role.is_empty());
-    let prompt = args.system_prompt.as_deref().map(str::trim).filter(|prompt| !prompt.is_empty());
+/// What stands above a conversation.
+pub(crate) fn system(role: Option<&str>, prompt: Option<&str>) -> Option<String> {
+    let role = role.map(str::trim).filter(|role| !role.is_empty());
+    let prompt = prompt.map(str::trim).filter(|prompt| !prompt.is_empty());
     match (role, prompt) {
         (Some(role), Some(prompt)) => Some(format!("Your role: {role}.\n\n{prompt}")),
         (Some(role), None) => Some(format!("Your role: {role}.")),
@@ -47,20 +48,12 @@ fn system(args: &AgentArgs) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn args(role: Option<&str>, prompt: Option<&str>) -> AgentArgs {
-        AgentArgs {
-            role: role.map(str::to_owned),
-            system_prompt: prompt.map(str::to_owned),
-            ..AgentArgs::default()
-        }
-    }
-
     #[test]
     fn role_and_prompt_stand_above_the_conversation() {
-        let both = system(&args(Some("Planner"), Some("  List the steps.\n")));
+        let both = system(Some("Planner"), Some("  List the steps.\n"));
         assert_eq!(both.as_deref(), Some("Your role: Planner.\n\nList the steps."));
-        assert_eq!(system(&args(Some("Planner"), Some(" "))).as_deref(), Some("Your role: Planner."));
-        assert_eq!(system(&args(None, Some("List."))).as_deref(), Some("List."));
-        assert_eq!(system(&args(None, None)), None);
+        assert_eq!(system(Some("Planner"), Some(" ")).as_deref(), Some("Your role: Planner."));
+        assert_eq!(system(None, Some("List.")).as_deref(), Some("List."));
+        assert_eq!(system(None, None), None);
     }
 }

@@ -34,6 +34,7 @@ pub struct Request {
     pub(super) key: Option<String>,
     pub(super) level: Option<Level>,
     pub(super) timeout: Option<Duration>,
+    pub(super) at_most: Option<Duration>,
     pub(super) needed: u32,
     pub(super) check: Option<Check>,
     pub(super) form: Form,
@@ -65,6 +66,7 @@ impl Request {
             key: None,
             level: None,
             timeout: None,
+            at_most: None,
             needed: 1,
             check: None,
             form: Form::Action,
@@ -113,6 +115,14 @@ impl Request {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Never longer than this, whatever the policies say: when nobody would be there to use the answer.
+    #[must_use]
+    pub fn at_most(mut self, timeout: Duration) -> Self {
+        // A moment is longer than nothing, which would be no request.
+        self.at_most = Some(timeout.max(Duration::from_millis(1)));
         self
     }
 

@@ -64,7 +64,8 @@ pub trait DurableAgent: Send + 'static {
         "1".to_owned()
     }
 
-    /// Decides on the steps. No step at all is a plan too, and completes.
+    /// Decides on the steps. No step at all is a plan too, and completes. It need not be the last word: a step can add
+    /// others ([`RunContext::then`]).
     ///
     /// # Cancel safety
     /// The future is dropped at an await when the run is cancelled, or its lease is lost.

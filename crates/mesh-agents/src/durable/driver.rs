@@ -221,7 +221,8 @@ impl Driver {
         let attempt = self.document.lifecycle.failures() + 1;
         let began = tokio::time::Instant::now();
         match self.attempt_step(&step).await {
-            Ok(result) => {
+            Ok((result, more)) => {
+                self.extend(more)?;
                 self.document.context.results.push(result);
                 self.document.context.current_step += 1;
                 let elapsed_ms = crate::millis(began.elapsed());
@@ -231,6 +232,19 @@ impl Driver {
             }
             Err(error) => self.failed(error).await,
         }
+    }
+
+    /// Puts steps behind those of the plan; they are durable with the next write.
+    fn extend(&mut self, more: Vec<Step>) -> Result<(), RunError> {
+        if more.is_empty() {
+            return Ok(());
+        }
+        self.document.lifecycle =
+            self.document.lifecycle.on(LifecycleEvent::Extended { more: more.len() as u64 })?.0;
+        let plan = self.document.context.plan.get_or_insert_default();
+        plan.extend(more);
+        self.document.plan_hash = plan_hash(plan);
+        Ok(())
     }
 
     /// Makes a success durable: the result, the step that is next and the state after it are one write.

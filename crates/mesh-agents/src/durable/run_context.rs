@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::control::Control;
 use super::hooks::Hooks;
-use super::{Clock, StepError};
+use super::{Clock, Step, StepError};
 use crate::lifecycle::{AgentState, Lifecycle, LifecycleEvent};
 
 /// The handle that a step gets on its run.
@@ -26,6 +26,7 @@ pub struct RunContext {
     pub(super) calls: u32,
     pub(super) results: Vec<Value>,
     pub(super) metadata: Map<String, Value>,
+    pub(super) more: Vec<Step>,
 }
 
 /// What stays the same for all steps of a run, in one life of it.
@@ -136,6 +137,12 @@ impl RunContext {
     /// Notes something beside the results. It is made durable with the step's result, and forgotten if the step fails.
     pub fn note(&mut self, key: impl Into<String>, value: impl Into<Value>) {
         self.metadata.insert(key.into(), value.into());
+    }
+
+    /// Puts a step behind all others that are planned. It is made durable with the result of the step that wants it, and
+    /// forgotten if that fails. While the steps are decided on it does nothing: what is planned is the plan.
+    pub fn then(&mut self, step: Step) {
+        self.more.push(step);
     }
 
     /// A key for the next tool call of this step: the same ones in the same order whenever the step runs again, and no

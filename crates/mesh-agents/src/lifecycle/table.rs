@@ -14,6 +14,7 @@ pub(super) fn next(from: &Lifecycle, event: LifecycleEvent) -> Next {
         LifecycleEvent::Start => start(from),
         LifecycleEvent::Continue => go_on(from),
         LifecycleEvent::Planned { steps } => planned(from, steps),
+        LifecycleEvent::Extended { more } => extended(from, more),
         LifecycleEvent::StepDone => step_done(from),
         LifecycleEvent::Saved => saved(from),
         LifecycleEvent::AttemptFailed { may_retry } => attempt_failed(from, may_retry),
@@ -48,6 +49,13 @@ fn planned(from: &Lifecycle, steps: u64) -> Next {
         let steps = Some(steps);
         (Lifecycle { state: Checkpointing, steps, current_step: 0, failures: 0, ..from.clone() }, vec![Save])
     })
+}
+
+/// Nothing is saved yet: with the step that wanted it, it is, or is forgotten.
+fn extended(from: &Lifecycle, more: u64) -> Next {
+    let steps = from.steps?.checked_add(more)?;
+    (from.state == Executing && !from.is_done())
+        .then(|| (Lifecycle { steps: Some(steps), ..from.clone() }, Vec::new()))
 }
 
 fn step_done(from: &Lifecycle) -> Next {

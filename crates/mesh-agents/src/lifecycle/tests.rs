@@ -7,10 +7,11 @@ use AgentState::{
 use LifecycleAction as Do;
 use LifecycleEvent as On;
 
-const EVENTS: [LifecycleEvent; 14] = [
+const EVENTS: [LifecycleEvent; 15] = [
     On::Start,
     On::Continue,
     On::Planned { steps: 2 },
+    On::Extended { more: 2 },
     On::StepDone,
     On::Saved,
     On::AttemptFailed { may_retry: true },
@@ -36,20 +37,20 @@ fn run(from: Lifecycle, events: &[LifecycleEvent]) -> Lifecycle {
 
 /// Each state, and where each event of `EVENTS` leads from it; `None` is illegal.
 #[rustfmt::skip]
-const TABLE: [(AgentState, [Option<AgentState>; 14]); 9] = {
+const TABLE: [(AgentState, [Option<AgentState>; 15]); 9] = {
     const N: Option<AgentState> = None;
     const fn to(state: AgentState) -> Option<AgentState> { Some(state) }
     [
-    //               start         continue       planned            step_done          saved          failed, again       failed          pause        resume         cancel          ask_human          answered       retry          break
-    (Idle,          [to(Planning), N,             N,                 N,                 N,             N,                  N,              N,           N,             to(Cancelled),  N,                 N,             N,             to(Failed)]),
-    (Planning,      [N,            to(Planning),  to(Checkpointing), N,                 N,             to(Planning),       to(Failed),     to(Paused),  N,             to(Cancelled),  to(WaitingHuman),  N,             N,             to(Failed)]),
-    (Executing,     [N,            to(Executing), N,                 to(Checkpointing), N,             to(Executing),      to(Failed),     to(Paused),  N,             to(Cancelled),  to(WaitingHuman),  N,             N,             to(Failed)]),
-    (Checkpointing, [N,            to(Executing), N,                 N,                 to(Executing), to(Checkpointing),  to(Failed),     to(Paused),  N,             to(Cancelled),  N,                 N,             N,             to(Failed)]),
-    (Completed,     [to(Planning), N,             N,                 N,                 N,             N,                  N,              N,           N,             N,              N,                 N,             N,             N]),
-    (Failed,        [to(Planning), N,             N,                 N,                 N,             N,                  N,              N,           N,             N,              N,                 N,             to(Executing), N]),
-    (Paused,        [N,            N,             N,                 N,                 N,             N,                  N,              N,           to(Executing), to(Cancelled),  N,                 N,             N,             to(Failed)]),
-    (Cancelled,     [to(Planning), N,             N,                 N,                 N,             N,                  N,              N,           N,             N,              N,                 N,             N,             N]),
-    (WaitingHuman,  [N,            to(Executing), N,                 N,                 N,             to(Executing),      to(Failed),     to(Paused),  N,             to(Cancelled),  N,                 to(Executing), N,             to(Failed)]),
+    //               start         continue       planned            extended       step_done          saved          failed, again       failed          pause        resume         cancel          ask_human          answered       retry          break
+    (Idle,          [to(Planning), N,             N,                 N,             N,                 N,             N,                  N,              N,           N,             to(Cancelled),  N,                 N,             N,             to(Failed)]),
+    (Planning,      [N,            to(Planning),  to(Checkpointing), N,             N,                 N,             to(Planning),       to(Failed),     to(Paused),  N,             to(Cancelled),  to(WaitingHuman),  N,             N,             to(Failed)]),
+    (Executing,     [N,            to(Executing), N,                 to(Executing), to(Checkpointing), N,             to(Executing),      to(Failed),     to(Paused),  N,             to(Cancelled),  to(WaitingHuman),  N,             N,             to(Failed)]),
+    (Checkpointing, [N,            to(Executing), N,                 N,             N,                 to(Executing), to(Checkpointing),  to(Failed),     to(Paused),  N,             to(Cancelled),  N,                 N,             N,             to(Failed)]),
+    (Completed,     [to(Planning), N,             N,                 N,             N,                 N,             N,                  N,              N,           N,             N,              N,                 N,             N,             N]),
+    (Failed,        [to(Planning), N,             N,                 N,             N,                 N,             N,                  N,              N,           N,             N,              N,                 N,             to(Executing), N]),
+    (Paused,        [N,            N,             N,                 N,             N,                 N,             N,                  N,              N,           to(Executing), to(Cancelled),  N,                 N,             N,             to(Failed)]),
+    (Cancelled,     [to(Planning), N,             N,                 N,             N,                 N,             N,                  N,              N,           N,             N,              N,                 N,             N,             N]),
+    (WaitingHuman,  [N,            to(Executing), N,                 N,             N,                 N,             to(Executing),      to(Failed),     to(Paused),  N,             to(Cancelled),  N,                 to(Executing), N,             to(Failed)]),
     ]
 };
 
@@ -96,6 +97,15 @@ fn a_step_that_fails_is_executed_again_and_never_skipped() {
     assert_eq!((failed.state(), failed.current_step()), (Failed, 1));
     let (agent, actions) = failed.on(On::Retry).unwrap();
     assert_eq!((agent.failures(), actions), (0, vec![Do::Save, Do::Execute { step: 1 }]));
+}
+
+#[test]
+fn a_step_that_needs_more_steps_puts_them_behind_all_others() {
+    let last = Lifecycle { current_step: 2, ..at(Executing) };
+    let agent = run(last, &[On::Extended { more: 2 }, On::StepDone, On::Saved]);
+    assert_eq!((agent.state(), agent.current_step(), agent.steps()), (Executing, 3, Some(5)));
+    let done = run(agent, &[On::StepDone, On::Saved, On::StepDone, On::Saved]);
+    assert_eq!(done.state(), Completed);
 }
 
 #[test]

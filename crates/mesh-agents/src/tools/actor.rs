@@ -6,7 +6,6 @@ use mesh::{
     Actor, ActorRef, ActorSpec, Answer, Context, ExitReason, Handler, Kinds, Later, Mesh, PublishError,
     Restart, Retry, WireActor,
 };
-use mesh_store::CallPolicy;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::task::JoinSet;
@@ -96,9 +95,9 @@ impl ToolActor {
         }
     }
 
-    fn begin(&mut self, id: CallId, tool: String, args: Value, answer: Answer<Said>) {
+    fn begin(&mut self, id: CallId, tool: String, args: Value, by: String, answer: Answer<Said>) {
         let noted = Noted { id, remembered: Arc::clone(&self.remembered) };
-        let call = Call::new(tool, args).id(id).deadline(answer.deadline());
+        let call = Call::new(tool, args).id(id).by(by).deadline(answer.deadline());
         let call = call.cancel_on(answer.cancel().clone());
         let tool = Arc::clone(&self.tool);
         self.calls.spawn(async move {
@@ -164,10 +163,12 @@ impl WireActor for ToolActor {
 }
 
 impl Handler<Later<CallTool>> for ToolActor {
-    async fn handle(&mut self, later: Later<CallTool>, _: &mut Context<Self>) {
+    async fn handle(&mut self, later: Later<CallTool>, cx: &mut Context<Self>) {
+        // Who it is comes from the connection; nothing in the message can claim it.
+        let by = cx.sender().and_then(|sender| sender.node.as_deref()).unwrap_or("its own node").to_owned();
         let (call, answer) = later.take();
         match self.admit(&call) {
-            Ok((id, args)) => self.begin(id, call.tool, args, answer),
+            Ok((id, args)) => self.begin(id, call.tool, args, by, answer),
             Err(said) => answer.send(said),
         }
     }
@@ -202,32 +203,7 @@ impl Handler<Later<ProbeTool>> for ToolActor {
 
 impl Handler<DescribeTool> for ToolActor {
     async fn handle(&mut self, _: DescribeTool, _: &mut Context<Self>) -> ToolDescription {
-        description(&self.tool)
-    }
-}
-
-/// What is told of a tool.
-pub(super) fn description(tool: &HookedTool) -> ToolDescription {
-    let spec = tool.spec();
-    ToolDescription {
-        name: spec.name.clone(),
-        description: spec.description.clone(),
-        schema: tool.schema().to_string(),
-        read_only: spec.annotations.read_only,
-        destructive: spec.annotations.destructive,
-        idempotent: spec.annotations.idempotent,
-        open_world: spec.annotations.open_world,
-        timeout_ms: crate::millis(spec.timeout),
-        concurrency: spec.concurrency as u64,
-        policy: policy_name(spec.policy).to_owned(),
-    }
-}
-
-fn policy_name(policy: CallPolicy) -> &'static str {
-    match policy {
-        CallPolicy::Idempotent => "idempotent",
-        CallPolicy::Queryable => "queryable",
-        CallPolicy::Manual => "manual",
+        self.tool.description()
     }
 }
 

@@ -5,7 +5,7 @@ use mesh_store::ContentHash;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::call::CallId;
+use super::call::{Call, CallId};
 use super::json::canonical;
 
 /// What somebody is asked to allow: exactly this, and nothing else.
@@ -22,20 +22,26 @@ pub struct ApprovalRequest {
     pub hash: ContentHash,
     /// Why a hook wants it.
     pub reason: String,
+    /// Who makes the call, as [`Call::by`] says.
+    pub by: String,
+    /// The JSON Schema of the arguments: what edited ones have to fit too.
+    pub schema: Value,
     /// When the answer stops being of use.
     pub deadline: Option<Instant>,
 }
 
 impl ApprovalRequest {
-    pub(super) fn new(
-        call: CallId,
-        action: &str,
-        args: &Value,
-        reason: String,
-        deadline: Option<Instant>,
-    ) -> Self {
-        let hash = super::json::action_hash(action, args);
-        Self { call, action: action.to_owned(), args: canonical(args), hash, reason, deadline }
+    pub(super) fn new(call: &Call, schema: &Value, reason: String) -> Self {
+        Self {
+            call: call.id,
+            action: call.tool.clone(),
+            args: canonical(&call.args),
+            hash: super::json::action_hash(&call.tool, &call.args),
+            reason,
+            by: call.by.clone(),
+            schema: schema.clone(),
+            deadline: call.deadline,
+        }
     }
 }
 

@@ -68,6 +68,8 @@ pub struct Call {
     pub deadline: Option<Instant>,
     /// Set when nobody waits for the answer any more.
     pub cancel: Cancel,
+    /// Who makes it, for those who are asked to approve it, as `client/ann`; empty if it is not known.
+    pub by: String,
 }
 
 impl Call {
@@ -75,7 +77,7 @@ impl Call {
     #[must_use]
     pub fn new(tool: impl Into<String>, args: Value) -> Self {
         let (id, tool) = (CallId::generate(), tool.into());
-        Self { id, tool, args, deadline: None, cancel: Cancel::new() }
+        Self { id, tool, args, deadline: None, cancel: Cancel::new(), by: String::new() }
     }
 
     /// Under this id.
@@ -89,6 +91,13 @@ impl Call {
     #[must_use]
     pub fn deadline(mut self, deadline: Option<Instant>) -> Self {
         self.deadline = deadline;
+        self
+    }
+
+    /// Made by somebody who is called so.
+    #[must_use]
+    pub fn by(mut self, by: impl Into<String>) -> Self {
+        self.by = by.into();
         self
     }
 

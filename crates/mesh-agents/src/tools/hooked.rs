@@ -18,6 +18,7 @@ use super::call::{Call, Ended, Ending};
 use super::error::ToolError;
 use super::hook::{Hook, HookFailure, Verdict};
 use super::json::{action_hash, canonical};
+use super::message::ToolDescription;
 use super::record::{Log, Record};
 use super::spec::ToolSpec;
 use super::stats::Stats;
@@ -117,6 +118,12 @@ impl HookedTool {
     #[must_use]
     pub fn spec(&self) -> &ToolSpec {
         &self.spec
+    }
+
+    /// What is told of it to those who might call it.
+    #[must_use]
+    pub fn description(&self) -> ToolDescription {
+        ToolDescription::of(&self.spec, &self.schema)
     }
 
     /// The JSON Schema of its arguments.
@@ -225,7 +232,7 @@ impl HookedTool {
 
     /// Waits for an approval of exactly this call.
     async fn approved(&self, call: &mut Call, reason: String) -> Result<Option<Value>, ToolError> {
-        let request = ApprovalRequest::new(call.id, &self.spec.name, &call.args, reason, call.deadline);
+        let request = ApprovalRequest::new(call, &self.schema, reason);
         let shown = request.hash;
         let asked = AssertUnwindSafe(self.approver.decide(request)).catch_unwind();
         let unanswered =

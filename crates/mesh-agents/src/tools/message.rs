@@ -1,10 +1,13 @@
 //! What one says to a tool's actor, and what it says.
 
 use mesh::{Message, Verb, WireMessage};
+use mesh_store::CallPolicy;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::error::ToolError;
+use super::spec::ToolSpec;
 
 /// Calls a tool: `tool.call.v1`. Others are taken while it runs.
 ///
@@ -84,6 +87,28 @@ pub struct ToolDescription {
     pub concurrency: u64,
     /// What may be done about a call in doubt: `idempotent`, `queryable` or `manual`.
     pub policy: String,
+}
+
+impl ToolDescription {
+    pub(super) fn of(spec: &ToolSpec, schema: &Value) -> Self {
+        let policy = match spec.policy {
+            CallPolicy::Idempotent => "idempotent",
+            CallPolicy::Queryable => "queryable",
+            CallPolicy::Manual => "manual",
+        };
+        Self {
+            name: spec.name.clone(),
+            description: spec.description.clone(),
+            schema: schema.to_string(),
+            read_only: spec.annotations.read_only,
+            destructive: spec.annotations.destructive,
+            idempotent: spec.annotations.idempotent,
+            open_world: spec.annotations.open_world,
+            timeout_ms: crate::millis(spec.timeout),
+            concurrency: spec.concurrency as u64,
+            policy: policy.to_owned(),
+        }
+    }
 }
 
 /// Asks a tool what became of a call: `tool.probe.v1`.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
 
 mod answers;
+mod calls;
 mod desk;
 mod entitled;
 mod reviews;

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 /// What an agent's steps do, and what they did. A step's name says what it does: `gate` waits for the test, `fail`
-/// fails as often as it was told, `fatal` fails for good, `panic` panics once, `ask` waits for a person, `cancel` waits
+/// fails as often as it was told, `fatal` fails for good, `grow` adds a step, `panic` panics once, `ask` waits for a person, `cancel` waits
 /// until it is cancelled, `deaf` does not even hear of that; the rest just succeed.
 #[derive(Default)]
 pub(crate) struct World {
@@ -116,6 +116,12 @@ impl DurableAgent for Scripted {
             "gate" => {
                 world.entered.0.add_permits(1);
                 world.gate.0.acquire().await.unwrap().forget();
+            }
+            "grow" => {
+                cx.then(Step::with("late", "more"));
+                if world.fails_now("grow") {
+                    return Err(StepError::new("NOT_YET", "not yet"));
+                }
             }
             "fail" if world.fails_now("fail") => return Err(StepError::new("NOT_YET", "not yet")),
             "fatal" if world.fails_now("fatal") => return Err(StepError::new("NEVER", "never").fatal()),

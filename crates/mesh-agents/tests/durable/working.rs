@@ -25,6 +25,23 @@ async fn a_run_plans_executes_and_completes() {
 }
 
 #[tokio::test]
+async fn a_step_puts_others_behind_all_that_are_planned_and_once_only() {
+    let place = Place::new();
+    // What an attempt wanted that failed is forgotten.
+    place.world.fail("grow", 2);
+    place.world.fail("fatal", 1);
+    let runs = place.runs().await;
+    let held = runs.run("scripted", "grow fatal b").await.unwrap();
+    assert_eq!((held.state(), held.lifecycle.steps()), (AgentState::Failed, Some(4)));
+    // Another process goes on with the plan as it was then.
+    let done = place.runs().await.resume(&held.run.parse().unwrap()).await.unwrap();
+    assert_eq!(done.state(), AgentState::Completed, "{:?}", done.fault);
+    let executed = place.world.executed();
+    assert_eq!(executed, ["grow", "grow", "grow", "fatal", "fatal", "b", "late"]);
+    assert_eq!(done.context.results[3], json!({"did": "late", "step": "more"}));
+}
+
+#[tokio::test]
 async fn an_empty_plan_completes() {
     let place = Place::new();
     let done = place.runs().await.run("scripted", "").await.unwrap();

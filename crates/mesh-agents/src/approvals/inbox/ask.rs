@@ -58,6 +58,7 @@ impl Inbox {
             Some(wanted) => wanted,
             None => judged.timeout,
         };
+        let timeout = request.at_most.map_or(timeout, |most| timeout.min(most));
         Judgement { level, timeout, needed: judged.needed.max(request.needed), approvers: judged.approvers }
     }
 

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 
 use super::{Driver, Step};
 use crate::durable::control::{Control, Wanted};
-use crate::durable::{RunContext, StepError, StepResult};
+use crate::durable::{RunContext, StepError};
 
 /// The largest result of a step, as JSON: 1 MiB. What is larger belongs into a blob of the store.
 const RESULT_BYTES_MAX: usize = 1 << 20;
@@ -30,14 +30,19 @@ impl Driver {
         Ok(plan)
     }
 
-    pub(super) async fn attempt_step(&mut self, step: &Step) -> StepResult {
+    /// The result of the step, and the steps that it found to be needed.
+    pub(super) async fn attempt_step(&mut self, step: &Step) -> Result<(Value, Vec<Step>), StepError> {
         let mut cx = self.context(Some(self.document.context.current_step));
         let (control, grace) = (self.around.control.clone(), self.settings.cancel_grace);
         let done = guarded(self.agent.execute(step, &mut cx), &control, grace).await;
         let result: Value = self.whole(done)?;
         check("the result", &result, RESULT_BYTES_MAX)?;
+        if !cx.more.is_empty() {
+            let plan = self.document.context.plan.iter().flatten().chain(&cx.more);
+            check("the plan", &plan.collect::<Vec<_>>(), PLAN_BYTES_MAX)?;
+        }
         self.document.context.metadata = cx.metadata;
-        Ok(result)
+        Ok((result, cx.more))
     }
 
     /// What a panic left of the agent is not to be used again.
@@ -66,6 +71,7 @@ impl Driver {
             calls: 0,
             results: self.document.context.results.clone(),
             metadata: self.document.context.metadata.clone(),
+            more: Vec::new(),
         }
     }
 }

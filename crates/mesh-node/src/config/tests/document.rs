@@ -56,8 +56,26 @@ fn table_lines(key: &Key) -> String {
         ("needed", "2"),
         ("approvers", "[\"ann\", \"bob\", \"cy\"]"),
     ];
+    let assistant = [
+        ("name", "\"clerk\""),
+        ("role", "\"keeper of the notes\""),
+        ("system_prompt", "\"Answer briefly.\""),
+        ("model", "\"claude-sonnet-4-5\""),
+        ("tools", "[\"read_file\", \"write_file\"]"),
+        ("memory", "\"acme/clerk\""),
+        ("output_schema", "'{\"type\": \"object\"}'"),
+        ("turns_max", "20"),
+        ("tokens_max", "200000"),
+        ("money_max", "\"0.50\""),
+        ("prices", "\"prices.json\""),
+        ("context_tokens", "50000"),
+        ("max_tokens", "2000"),
+        ("call_timeout", "\"1h\""),
+        ("labels", "{}"),
+    ];
     let (schema, fields) = match key.path.join(".").as_str() {
         "agents" => (schemars::schema_for!(AgentSettings).to_value(), &agent[..]),
+        "assistants" => (schemars::schema_for!(AssistantSettings).to_value(), &assistant[..]),
         "approvals.policy" => (schemars::schema_for!(PolicySettings).to_value(), &policy[..]),
         other => panic!("{other} has no example"),
     };
@@ -109,6 +127,7 @@ fn the_examples_in_the_documented_file_are_settings_too() {
     let settings = of_file(&uncommented.collect::<Vec<_>>().join("\n")).unwrap();
     assert_eq!(settings.name.as_deref(), Some("alpha"));
     assert_eq!(settings.agents.len(), 1);
+    assert_eq!(settings.assistants[0].tools, ["read_file", "write_file"]);
     assert_eq!(settings.approvals.policy[0].needed, 2);
     // The examples of the transport are the defaults of its default profile.
     assert_eq!(settings.transport.config(), mesh_net::TransportConfig::lan());
