@@ -13,11 +13,13 @@
 //!
 //! An item whose agent was lost (its node died, or it crashed) is given to another agent, on another node where there
 //! is one; so is an item whose model may answer later. That is done at most twice, and within the time that the stage
-//! gives to one item. Then the item has failed, which its stage takes for its answer.
+//! gives to one item. Then the item has failed, which its stage takes for its answer. A coordinator is asked in the same
+//! way; where it gives no answer, the run goes on as planned.
 
 mod create;
 mod drive;
 mod item;
+mod job;
 mod message;
 mod name;
 mod placement;

@@ -31,6 +31,13 @@ fn write(plan: &Plan, text: &mut String) -> std::fmt::Result {
         writeln!(text, "  {:width$}  {}", stage.name, input(plan, stage))?;
     }
 
+    if let Some(coordinator) = &plan.coordinator {
+        let model = coordinator.model.as_deref().unwrap_or("the node's model");
+        let times = counted(plan.max_replans as usize, "time");
+        writeln!(text, "\ncoordinator")?;
+        writeln!(text, "  {} ({model}) is told each result, and may re-plan {times}", coordinator.name)?;
+    }
+
     if !plan.ignored.is_empty() {
         writeln!(text, "\nignored")?;
         for line in &plan.ignored {

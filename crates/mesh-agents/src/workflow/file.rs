@@ -66,8 +66,13 @@ pub(super) struct WorkflowEntry {
     /// In what order stages run. When left out, `hierarchical` if there is a `coordinator`, else `pipeline`.
     #[schemars(rename = "type")]
     pub(super) kind: Option<At<WorkflowType>>,
-    /// The agent that leads a `hierarchical` workflow.
+    /// The agent that leads a `hierarchical` workflow. After each stage it is told the result, with one call of its
+    /// model, and decides how the run goes on.
     pub(super) coordinator: Option<At<String>>,
+    /// How often the coordinator may give a `parallel` stage that follows other items than its input has, at least 1. 1
+    /// when left out.
+    #[schemars(range(min = 1))]
+    pub(super) max_replans: Option<At<u32>>,
     /// The stages, at least one. A stage takes the task or the result of a stage above it.
     #[schemars(required, length(min = 1))]
     pub(super) stages: Option<Vec<StageEntry>>,

@@ -4,21 +4,26 @@
 //!            next_item ──► start it                       one task, one result
 //!  Run ──────┤                                            items in any order, results in the input's order
 //!            next_event ─► tell whoever watches
-//!     ▲
-//!     └── on_item(stage, index, answer) ◄── it is done
+//!     ▲      └ next_consult ► ask the coordinator            after each stage, and before the next begins
+//!     ├── on_item(stage, index, answer) ◄── it is done
+//!     └── on_consult(stage, answer) ◄────── it has decided
 //! ```
 //!
 //! This module does not start, wait, retry or ask the time: who drives a run does that, and gives each item its
 //! [`Stage::timeout`](super::Stage).
 
+mod coordinator;
 mod event;
 mod result;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+pub use coordinator::{Consult, Decision};
 pub use event::{Event, ItemError, Outcome};
 pub use result::{ItemOutcome, ItemResult, StageResult};
+
+use coordinator::Report;
 
 use super::file::WorkflowType;
 use super::plan::{Input, Plan, Stage};
@@ -32,7 +37,11 @@ const ITEMS_MAX: usize = 1_000;
 ///
 /// Call [`next_item`](Self::next_item) until it gives nothing, start what it gave, and bring each answer to
 /// [`on_item`](Self::on_item); then again, until there is an [`outcome`](Self::outcome). Events wait to be taken by
-/// [`next_event`](Self::next_event): at most two for each item, two for each stage and one for the run.
+/// [`next_event`](Self::next_event): at most two for each item, two for each stage, two for each question to the
+/// coordinator, and one for the run.
+///
+/// A hierarchical plan with a coordinator has it asked after each stage: [`next_consult`](Self::next_consult) gives the
+/// question, and [`on_consult`](Self::on_consult) takes the answer. Until then no other stage begins.
 #[derive(Debug)]
 pub struct Run {
     plan: Arc<Plan>,
@@ -40,8 +49,19 @@ pub struct Run {
     /// The task as stages quote it; empty if none does.
     document: Document,
     stages: Vec<Progress>,
+    /// The stage of which the coordinator is to be told, or is being told.
+    consulting: Option<Consulting>,
+    replans_left: u32,
+    /// Items that the coordinator gave to stages, instead of those of their input.
+    replanned: BTreeMap<usize, Vec<Arc<str>>>,
     events: VecDeque<Event>,
     outcome: Option<Outcome>,
+}
+
+#[derive(Debug)]
+struct Consulting {
+    stage: usize,
+    is_asked: bool,
 }
 
 /// An item to start.
@@ -88,7 +108,10 @@ impl Run {
         let task = task.into();
         let quotes = plan.stages.iter().any(|stage| stage.quote.is_some());
         let document = if quotes { Document::of(&task) } else { Document::default() };
-        let mut run = Self { plan, task, document, stages, events: VecDeque::new(), outcome: None };
+        let (replans_left, replanned) = (plan.max_replans, BTreeMap::new());
+        let (consulting, events, outcome) = (None, VecDeque::new(), None);
+        let mut run =
+            Self { plan, task, document, stages, consulting, replans_left, replanned, events, outcome };
         run.advance();
         run
     }
@@ -147,6 +170,44 @@ impl Run {
         true
     }
 
+    /// The question that the coordinator is to be asked now, once.
+    pub fn next_consult(&mut self) -> Option<Consult> {
+        let consulting = self.consulting.as_mut().filter(|consulting| !consulting.is_asked)?;
+        let agent = self.plan.coordinator.as_ref()?.name.clone();
+        consulting.is_asked = true;
+        let stage = consulting.stage;
+        self.events.push_back(Event::CoordinatorAsked { stage: self.name(stage), agent });
+        let (input, open) = (Arc::from(self.report(stage)), self.open_for_items());
+        Some(Consult { stage, input, open })
+    }
+
+    /// Takes the coordinator's answer about a stage, or why there is none, which counts as going on.
+    ///
+    /// False, and nothing changes, if that is not what it was asked last.
+    pub fn on_consult(&mut self, stage: usize, answer: Result<String, ItemError>) -> bool {
+        let is_asked = |asked: &Consulting| asked.is_asked && asked.stage == stage;
+        if self.outcome.is_some() || !self.consulting.as_ref().is_some_and(is_asked) {
+            return false;
+        }
+        let (decision, reason) = match &answer {
+            Ok(answer) => coordinator::read(answer, &self.open_for_items()),
+            Err(error) => {
+                let problem = format!("it gave no answer: {error}");
+                (Decision::Continue { problem: Some(problem) }, String::new())
+            }
+        };
+        if let Decision::Replan { stage, items } = &decision
+            && let Some(nth) = self.plan.stages.iter().position(|known| known.name == *stage)
+        {
+            self.replans_left -= 1;
+            self.replanned.insert(nth, items.iter().map(|item| Arc::from(item.as_str())).collect());
+        }
+        self.consulting = None;
+        self.events.push_back(Event::CoordinatorDecided { stage: self.name(stage), decision, reason });
+        self.advance();
+        true
+    }
+
     /// Ends the run; what is in flight should be stopped. Nothing happens if the run is over already.
     pub fn cancel(&mut self, reason: impl Into<String>) {
         if self.outcome.is_none() {
@@ -188,7 +249,7 @@ impl Run {
     /// stage takes what is before it, so one pass is enough.
     fn advance(&mut self) {
         for nth in 0..self.stages.len() {
-            if self.outcome.is_some() {
+            if self.outcome.is_some() || self.consulting.is_some() {
                 return;
             }
             if matches!(self.stages[nth], Progress::Waiting) && self.is_ready(nth) {
@@ -199,7 +260,7 @@ impl Run {
             }
         }
         let is_done = |progress: &Progress| matches!(progress, Progress::Done(_));
-        if self.outcome.is_none() && self.stages.iter().all(is_done) {
+        if self.outcome.is_none() && self.consulting.is_none() && self.stages.iter().all(is_done) {
             let result =
                 self.result(self.stages.len().saturating_sub(1)).map(StageResult::text).unwrap_or_default();
             self.finish(Outcome::Completed { result });
@@ -234,6 +295,9 @@ impl Run {
 
     /// A parallel stage that takes a stage's items gets their answers one by one; sections would not split again.
     fn inputs(&self, nth: usize) -> Vec<Arc<str>> {
+        if let Some(items) = self.replanned.get(&nth) {
+            return items.clone();
+        }
         let stage = &self.plan.stages[nth];
         let given = match stage.input {
             Input::Task => None,
@@ -273,9 +337,39 @@ impl Run {
         self.events.push_back(Event::StageFinished { stage: self.name(nth), result: result.clone() });
         let failure = result.failure();
         self.stages[nth] = Progress::Done(result);
-        if let Some(failure) = failure {
-            self.fail(nth, failure);
+        match failure {
+            Some(failure) => self.fail(nth, failure),
+            None if self.plan.coordinator.is_some() => {
+                self.consulting = Some(Consulting { stage: nth, is_asked: false });
+            }
+            None => {}
         }
+    }
+
+    /// What the coordinator is told of a stage that has finished.
+    fn report(&self, nth: usize) -> String {
+        let stage = &self.plan.stages[nth];
+        let result = self.result(nth).map(StageResult::text).unwrap_or_default();
+        let next = self.plan.stages[nth + 1..].iter();
+        Report {
+            task: &self.task,
+            stage: (&stage.name, nth + 1, self.plan.stages.len(), &stage.agent.name),
+            result: &result,
+            next: next.map(|stage| (&*stage.name, &*stage.agent.name, stage.parallel)).collect(),
+            open: &self.open_for_items(),
+            replans_left: self.replans_left,
+        }
+        .text()
+    }
+
+    /// The stages that have not begun and take items, while the coordinator may still re-plan.
+    fn open_for_items(&self) -> Vec<String> {
+        if self.replans_left == 0 {
+            return Vec::new();
+        }
+        let stages = self.plan.stages.iter().zip(&self.stages);
+        let open = stages.filter(|(stage, progress)| stage.parallel && matches!(progress, Progress::Waiting));
+        open.map(|(stage, _)| stage.name.clone()).collect()
     }
 
     fn fail(&mut self, nth: usize, error: ItemError) {

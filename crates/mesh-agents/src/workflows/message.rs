@@ -255,4 +255,36 @@ pub enum RunEvent {
         /// Time from the run's start.
         elapsed_ms: u64,
     },
+    /// The coordinator is told of a stage that has finished, and asked how the run goes on.
+    CoordinatorAsked {
+        /// The stage.
+        stage: String,
+        /// The agent that coordinates.
+        agent: String,
+    },
+    /// The coordinator has decided, and the run goes on.
+    CoordinatorDecided {
+        /// The stage that has finished.
+        stage: String,
+        /// The agent that coordinates.
+        agent: String,
+        /// Its node; empty if there was no answer.
+        node: String,
+        /// The model that answered, as its server names it; empty if there was no answer.
+        model: String,
+        /// The stage that gets other items; none if the run goes on as planned.
+        replanned: Option<String>,
+        /// How many items that stage gets.
+        items: u64,
+        /// Those items, one a line; at most the first 16 KiB.
+        text: String,
+        /// Why, in the coordinator's words; at most the first 4 KiB, often empty.
+        reason: String,
+        /// Why the run goes on as planned though the answer was something else, or cannot be read, or is missing.
+        problem: Option<String>,
+        /// Tokens of the call.
+        tokens: Tokens,
+        /// Time from the question to the answer, failed attempts included.
+        elapsed_ms: u64,
+    },
 }

@@ -22,6 +22,11 @@ pub(super) fn agent(run: &str, agent: &str, stage: &str, index: usize, attempt: 
     format!("{run}/{}-{}-{index}-{attempt}", part(agent), part(stage))
 }
 
+/// The name of the coordinator that is told of a stage.
+pub(super) fn coordinator(run: &str, agent: &str, stage: &str, attempt: u32) -> String {
+    format!("{run}/{}-after-{}-{attempt}", part(agent), part(stage))
+}
+
 /// What is no letter, digit, `_` or `.` becomes `_`: names of actors are narrower than those of files.
 fn part(name: &str) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '.' { c } else { '_' };
@@ -37,6 +42,8 @@ mod tests {
         for name in ["plan", "a stage/with: all", "日本語", &"long".repeat(100), "..", ""] {
             let agent = agent(&run(&run_id()), name, name, 999, 3);
             assert_eq!(mesh_proto_rules(&agent), Ok(()), "{agent}");
+            let coordinator = coordinator(&run(&run_id()), name, name, 3);
+            assert_eq!(mesh_proto_rules(&coordinator), Ok(()), "{coordinator}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! What happens in a run, for people: what agents say as they say it, and a line for each stage.
 
+mod coordinator;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
@@ -27,6 +29,8 @@ pub(super) struct Progress {
     stages: BTreeMap<String, Stage>,
     /// Columns of the longest stage's name.
     width: usize,
+    /// The coordinator, while it decides.
+    coordinator: Option<String>,
     /// Whether the last line that was written has no end yet.
     is_mid_line: bool,
     /// Whether the last line on the terminal says only that nothing happens.
@@ -120,6 +124,11 @@ impl Progress {
                 self.stages.entry(stage).or_default().is_finished = true;
                 self.line(Tone::Plain, &format!("{line}{}", cost(elapsed_ms, tokens)), output)
             }
+            RunEvent::CoordinatorAsked { agent, .. } => {
+                self.coordinator = Some(agent);
+                Ok(())
+            }
+            RunEvent::CoordinatorDecided { .. } => coordinator::decided(self, &event, output),
             // The reply that follows says more.
             _ => Ok(()),
         }
@@ -131,8 +140,9 @@ impl Progress {
         if !output.is_terminal || self.is_mid_line {
             return Ok(());
         }
-        let waited: Vec<String> =
-            self.stages.iter().filter_map(|(name, stage)| stage.waited_for(name)).collect();
+        let stages = self.stages.iter().filter_map(|(name, stage)| stage.waited_for(name));
+        let coordinator = self.coordinator.iter().map(|agent| format!("coordinator {}", printable(agent)));
+        let waited: Vec<String> = stages.chain(coordinator).collect();
         let on = if waited.is_empty() { "the mesh".to_owned() } else { waited.join("; ") };
         // One line, or the terminal could not take it back.
         let line = format!("  … waiting for {on}, {}", Rounded(silence));
