@@ -85,7 +85,23 @@ impl Lab {
     /// As [`Lab::start`].
     #[must_use]
     pub fn start_own(&self, program: &Path, name: &str, args: &[&str]) -> Node {
+        self.start_own_with(program, name, args, &[])
+    }
+
+    /// As [`Lab::start_own`], with variables in its environment.
+    ///
+    /// # Panics
+    /// As [`Lab::start`].
+    #[must_use]
+    pub fn start_own_with(
+        &self,
+        program: &Path,
+        name: &str,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Node {
         let mut command = quiet(program);
+        command.envs(variables.iter().copied());
         command.args(["--name", name, "--state"]).arg(self.state());
         self.start_command(command, name, LOOPBACK, args)
     }
@@ -189,8 +205,11 @@ impl Lab {
     pub(crate) fn run(&self, command: &mut Command, log: &str) -> Process {
         let serial = self.logs.fetch_add(1, Ordering::Relaxed);
         // What the caller's shell says about a mesh is not for the lab's.
+        let given: Vec<_> = command.get_envs().map(|(key, _)| key.to_owned()).collect();
         for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("MESH_")) {
-            command.env_remove(key);
+            if !given.contains(&key) {
+                command.env_remove(key);
+            }
         }
         Process::start(command.current_dir(self.folder()), &self.path(&format!("{serial:03}-{log}")))
     }

@@ -15,3 +15,4 @@ mod streams;
 mod tidy;
 mod tools;
 mod topics;
+mod workflows;

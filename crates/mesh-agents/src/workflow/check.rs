@@ -24,7 +24,7 @@ const NAMESPACE_CHARS_MAX: usize = 64;
 /// Checks all of the file; a plan comes out only if no error was found, here or before.
 pub(super) fn file(file: &File, findings: &mut Findings) -> Option<Plan> {
     let mut ignored = Vec::new();
-    let checkpoints = file.checkpoints.as_ref().and_then(|entry| checkpoints(entry, findings, &mut ignored));
+    let checkpoints = file.checkpoints.as_ref().and_then(|entry| checkpoints(entry, findings));
     let workflow = file.workflow.as_ref()?;
     let stages = workflow.stages.as_ref()?;
     let inputs = inputs::resolve(stages, findings);
@@ -202,19 +202,12 @@ fn unused(file: &File, workflow: &WorkflowEntry, findings: &mut Findings) {
     }
 }
 
-fn checkpoints(
-    entry: &CheckpointsEntry,
-    findings: &mut Findings,
-    ignored: &mut Vec<String>,
-) -> Option<Checkpoints> {
+fn checkpoints(entry: &CheckpointsEntry, findings: &mut Findings) -> Option<Checkpoints> {
     let namespace = match &entry.storage {
         Some(storage) => namespace(storage, findings)?,
         None => NAMESPACE.to_owned(),
     };
-    let enabled = entry.enabled.as_ref().filter(|enabled| enabled.value)?;
-    let reason = "this version saves no checkpoints yet";
-    findings.push(Diagnostic::warning(enabled.span, reason).label("this is ignored"));
-    ignored.push(format!("`checkpoints`: {reason}"));
+    entry.enabled.as_ref().filter(|enabled| enabled.value)?;
     let interval = entry.interval.as_ref().map_or(Interval::AfterEachStage, |interval| interval.value);
     Some(Checkpoints { interval, namespace })
 }

@@ -38,6 +38,15 @@ fn write(plan: &Plan, text: &mut String) -> std::fmt::Result {
         writeln!(text, "  {} ({model}) is told each result, and may re-plan {times}", coordinator.name)?;
     }
 
+    if let Some(checkpoints) = &plan.checkpoints {
+        writeln!(text, "\ncheckpoints")?;
+        writeln!(
+            text,
+            "  each item and stage that is done, in the node's store, under `{}`",
+            checkpoints.namespace
+        )?;
+    }
+
     if !plan.ignored.is_empty() {
         writeln!(text, "\nignored")?;
         for line in &plan.ignored {

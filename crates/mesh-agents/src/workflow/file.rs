@@ -144,11 +144,13 @@ pub enum Quote {
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "Checkpoints", deny_unknown_fields)]
 pub(super) struct CheckpointsEntry {
-    /// Whether checkpoints are saved. `false` when left out.
+    /// Whether the run is kept in the node's store, so that it can be resumed: the text of the file, the task, and what
+    /// each item and the coordinator answered. `false` when left out.
     pub(super) enabled: Option<At<bool>>,
-    /// When they are saved. `after_each_stage` when left out.
+    /// When a stage counts as done for good. `after_each_stage` when left out. What a parallel stage's items bring is
+    /// saved item by item besides.
     pub(super) interval: Option<At<Interval>>,
-    /// The namespace in the node's store that holds them, never a path ("./checkpoints" is the namespace
+    /// The namespace in the node's store, by which runs are found (`meshctl runs list --tag`), never a path ("./checkpoints" is the namespace
     /// `checkpoints`). `checkpoints` when left out.
     pub(super) storage: Option<At<String>>,
 }

@@ -23,8 +23,6 @@ pub use coordinator::{Consult, Decision};
 pub use event::{Event, ItemError, Outcome};
 pub use result::{ItemOutcome, ItemResult, StageResult};
 
-use coordinator::Report;
-
 use super::file::WorkflowType;
 use super::plan::{Input, Plan, Stage};
 use super::quote::{self, Choices, Document, unique};
@@ -170,44 +168,6 @@ impl Run {
         true
     }
 
-    /// The question that the coordinator is to be asked now, once.
-    pub fn next_consult(&mut self) -> Option<Consult> {
-        let consulting = self.consulting.as_mut().filter(|consulting| !consulting.is_asked)?;
-        let agent = self.plan.coordinator.as_ref()?.name.clone();
-        consulting.is_asked = true;
-        let stage = consulting.stage;
-        self.events.push_back(Event::CoordinatorAsked { stage: self.name(stage), agent });
-        let (input, open) = (Arc::from(self.report(stage)), self.open_for_items());
-        Some(Consult { stage, input, open })
-    }
-
-    /// Takes the coordinator's answer about a stage, or why there is none, which counts as going on.
-    ///
-    /// False, and nothing changes, if that is not what it was asked last.
-    pub fn on_consult(&mut self, stage: usize, answer: Result<String, ItemError>) -> bool {
-        let is_asked = |asked: &Consulting| asked.is_asked && asked.stage == stage;
-        if self.outcome.is_some() || !self.consulting.as_ref().is_some_and(is_asked) {
-            return false;
-        }
-        let (decision, reason) = match &answer {
-            Ok(answer) => coordinator::read(answer, &self.open_for_items()),
-            Err(error) => {
-                let problem = format!("it gave no answer: {error}");
-                (Decision::Continue { problem: Some(problem) }, String::new())
-            }
-        };
-        if let Decision::Replan { stage, items } = &decision
-            && let Some(nth) = self.plan.stages.iter().position(|known| known.name == *stage)
-        {
-            self.replans_left -= 1;
-            self.replanned.insert(nth, items.iter().map(|item| Arc::from(item.as_str())).collect());
-        }
-        self.consulting = None;
-        self.events.push_back(Event::CoordinatorDecided { stage: self.name(stage), decision, reason });
-        self.advance();
-        true
-    }
-
     /// Ends the run; what is in flight should be stopped. Nothing happens if the run is over already.
     pub fn cancel(&mut self, reason: impl Into<String>) {
         if self.outcome.is_none() {
@@ -231,6 +191,12 @@ impl Run {
             Progress::Done(result) => Some(result),
             Progress::Waiting | Progress::Running(_) => None,
         }
+    }
+
+    /// Whether the stage at this index has its result, and the coordinator, if there is one, has decided on it.
+    pub fn is_settled(&self, stage: usize) -> bool {
+        let is_consulting = self.consulting.as_ref().is_some_and(|consulting| consulting.stage == stage);
+        self.result(stage).is_some() && !is_consulting
     }
 
     /// The items in flight, as stage and index: those that are to be stopped when the run has failed or was cancelled.
@@ -344,32 +310,6 @@ impl Run {
             }
             None => {}
         }
-    }
-
-    /// What the coordinator is told of a stage that has finished.
-    fn report(&self, nth: usize) -> String {
-        let stage = &self.plan.stages[nth];
-        let result = self.result(nth).map(StageResult::text).unwrap_or_default();
-        let next = self.plan.stages[nth + 1..].iter();
-        Report {
-            task: &self.task,
-            stage: (&stage.name, nth + 1, self.plan.stages.len(), &stage.agent.name),
-            result: &result,
-            next: next.map(|stage| (&*stage.name, &*stage.agent.name, stage.parallel)).collect(),
-            open: &self.open_for_items(),
-            replans_left: self.replans_left,
-        }
-        .text()
-    }
-
-    /// The stages that have not begun and take items, while the coordinator may still re-plan.
-    fn open_for_items(&self) -> Vec<String> {
-        if self.replans_left == 0 {
-            return Vec::new();
-        }
-        let stages = self.plan.stages.iter().zip(&self.stages);
-        let open = stages.filter(|(stage, progress)| stage.parallel && matches!(progress, Progress::Waiting));
-        open.map(|(stage, _)| stage.name.clone()).collect()
     }
 
     fn fail(&mut self, nth: usize, error: ItemError) {

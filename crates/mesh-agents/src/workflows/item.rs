@@ -56,6 +56,8 @@ pub(super) struct Finished {
     pub(super) is_consult: bool,
     pub(super) stage: usize,
     pub(super) index: usize,
+    /// What the agent was given.
+    pub(super) input: Arc<str>,
     pub(super) answer: Result<Answered, Failed>,
     /// Attempts that were made.
     pub(super) attempts: u32,
@@ -82,6 +84,7 @@ pub(super) async fn work(around: Arc<Around>, job: Job, events: mpsc::Sender<Run
     let began = Instant::now();
     let limit = job.limit(&around.plan).min(FOREVER);
     let (is_consult, stage, index) = (job.is_consult(), job.stage(), job.index());
+    let input = Arc::clone(job.input());
     let deadline = began + limit;
     let mut effort =
         Effort { around, job, events, deadline, attempt: 1, avoid: Vec::new(), unfit: Vec::new() };
@@ -96,7 +99,7 @@ pub(super) async fn work(around: Arc<Around>, job: Job, events: mpsc::Sender<Run
         Err(_elapsed) => Err(late()),
     };
     let elapsed_ms = crate::millis(began.elapsed());
-    Finished { is_consult, stage, index, answer, attempts: effort.attempt, elapsed_ms }
+    Finished { is_consult, stage, index, input, answer, attempts: effort.attempt, elapsed_ms }
 }
 
 impl Effort {

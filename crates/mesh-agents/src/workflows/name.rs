@@ -17,6 +17,11 @@ pub(super) fn run(id: &str) -> String {
     format!("runs/{id}")
 }
 
+/// The name of an actor through which a stored run is read; a run may be read more than once.
+pub(super) fn reader(run: &str) -> String {
+    format!("workflows/{run}/{}", run_id())
+}
+
 /// The name of the agent that makes an attempt at an item.
 pub(super) fn agent(run: &str, agent: &str, stage: &str, index: usize, attempt: u32) -> String {
     format!("{run}/{}-{}-{index}-{attempt}", part(agent), part(stage))

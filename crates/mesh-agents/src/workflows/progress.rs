@@ -1,6 +1,6 @@
 //! From the events of the pure run to those that its reader gets.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use mesh::Retry;
 use tokio::time::Instant;
@@ -26,6 +26,10 @@ pub(super) struct Progress {
     /// For each stage with items that failed: the first of them, and whether it may succeed later.
     retries: HashMap<String, (usize, Retry)>,
     coordinator: Coordinator,
+    /// Items that had finished before, by their stage.
+    restored: HashMap<String, HashSet<usize>>,
+    /// Stages of which the coordinator was told before.
+    consulted_before: HashSet<String>,
 }
 
 /// What is known of the coordinator's latest answer beside what it says.
@@ -46,6 +50,8 @@ impl Progress {
             stages: HashMap::new(),
             retries: HashMap::new(),
             coordinator: Coordinator::default(),
+            restored: HashMap::new(),
+            consulted_before: HashSet::new(),
         }
     }
 
@@ -98,6 +104,42 @@ impl Progress {
         }
     }
 
+    /// Counts an item that had finished before.
+    pub(super) fn restored(&mut self, stage: &str, index: usize, tokens: Tokens) {
+        self.tokens.add(tokens);
+        self.restored.entry(stage.to_owned()).or_default().insert(index);
+    }
+
+    /// Counts what the coordinator had said before.
+    pub(super) fn consulted_before(&mut self, stage: &str, tokens: Tokens) {
+        self.tokens.add(tokens);
+        self.consulted_before.insert(stage.to_owned());
+    }
+
+    /// What the reader is told of some steps of the run, which happened at once.
+    pub(super) fn events(&mut self, events: Vec<Event>) -> Vec<RunEvent> {
+        let whole = |event: &Event| match event {
+            Event::StageFinished { stage, result } if self.is_restored(stage, result.items.len()) => {
+                Some(stage.clone())
+            }
+            _ => None,
+        };
+        let whole: HashSet<String> = events.iter().filter_map(whole).collect();
+        let is_told = |event: &Event| match event {
+            Event::StageStarted { stage, .. } | Event::ItemFinished { stage, .. } => !whole.contains(stage),
+            Event::CoordinatorAsked { stage, .. } | Event::CoordinatorDecided { stage, .. } => {
+                !self.consulted_before.contains(stage)
+            }
+            _ => true,
+        };
+        let told: Vec<Event> = events.into_iter().filter(is_told).collect();
+        told.into_iter().filter_map(|event| self.event(event)).collect()
+    }
+
+    fn is_restored(&self, stage: &str, items: usize) -> bool {
+        items > 0 && self.restored.get(stage).is_some_and(|restored| restored.len() == items)
+    }
+
     /// Counts what the coordinator took to answer.
     pub(super) fn consulted(&mut self, finished: &Finished) {
         self.coordinator.elapsed_ms = finished.elapsed_ms;
@@ -131,11 +173,22 @@ impl Progress {
     }
 
     /// What the reader is told of a step of the run; items tell of themselves.
-    pub(super) fn event(&mut self, event: Event) -> Option<RunEvent> {
+    fn event(&mut self, event: Event) -> Option<RunEvent> {
         match event {
             Event::StageStarted { stage, agent, items } => {
                 self.stages.insert(stage.clone(), (Instant::now(), Tokens::default()));
                 Some(RunEvent::StageStarted { stage, agent, items: items as u64 })
+            }
+            Event::StageFinished { stage, result } if self.is_restored(&stage, result.items.len()) => {
+                let whole = result.text();
+                let text = beginning(&whole, TEXT_BYTES_MAX);
+                Some(RunEvent::StageRestored {
+                    stage,
+                    items: result.items.len() as u64,
+                    answered: result.answers().count() as u64,
+                    is_text_cut: text.len() < whole.len(),
+                    text,
+                })
             }
             Event::StageFinished { stage, result } => {
                 let (began, tokens) = self.stages.remove(&stage).unwrap_or((self.began, Tokens::default()));
@@ -167,7 +220,11 @@ impl Progress {
             Event::CoordinatorDecided { stage, decision, reason } => {
                 Some(self.decided(stage, decision, &reason))
             }
-            Event::ItemStarted { .. } | Event::ItemFinished { .. } => None,
+            Event::ItemFinished { stage, index, .. } => {
+                let is_restored = self.restored.get(&stage).is_some_and(|restored| restored.contains(&index));
+                is_restored.then_some(RunEvent::ItemRestored { stage, index: index as u64 })
+            }
+            Event::ItemStarted { .. } => None,
         }
     }
 }

@@ -12,3 +12,4 @@ mod placement;
 mod quote;
 mod seed;
 mod spread;
+mod stored;

@@ -2,6 +2,7 @@
 
 use mesh::Mesh;
 use mesh_agents::durable::{DurableAgent, RunError, RunSettings, Runs, RunsActor};
+use mesh_agents::workflows::{DurableWorkflows, Workflows};
 use mesh_store::Store;
 
 use super::Node;
@@ -35,6 +36,15 @@ impl Durable {
 }
 
 impl Node {
+    /// Runs workflow files, and keeps the runs of those that have checkpoints among the node's durable runs.
+    pub(crate) fn with_workflows(mut self) -> Self {
+        let stored = DurableWorkflows::new();
+        let kind = stored.clone();
+        let add: Addition = Box::new(move |runs| kind.add_to(runs));
+        self.durable.additions.push((DurableWorkflows::KIND, add));
+        self.on_start(move |mesh| Workflows::publish_with(mesh, &stored).map(drop))
+    }
+
     /// Lets runs of a durable agent be started on this node as `kind`, and taken up that another node has left:
     /// `meshctl runs start KIND --task TEXT`. `make` makes the agent whenever a run is taken up.
     pub fn durable<A: DurableAgent>(

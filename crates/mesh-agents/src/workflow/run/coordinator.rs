@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::ITEMS_MAX;
+use super::{Consulting, Event, ITEMS_MAX, ItemError, Progress, Run, StageResult};
 use crate::pieces::pieces;
 
 /// How much of the task and of a result a coordinator is shown. It decides on what follows, and does not do the work.
@@ -69,9 +69,75 @@ pub enum Decision {
     },
 }
 
+impl Run {
+    /// The question that the coordinator is to be asked now, once.
+    pub fn next_consult(&mut self) -> Option<Consult> {
+        let consulting = self.consulting.as_mut().filter(|consulting| !consulting.is_asked)?;
+        let agent = self.plan.coordinator.as_ref()?.name.clone();
+        consulting.is_asked = true;
+        let stage = consulting.stage;
+        self.events.push_back(Event::CoordinatorAsked { stage: self.name(stage), agent });
+        let (input, open) = (Arc::from(self.report(stage)), self.open_for_items());
+        Some(Consult { stage, input, open })
+    }
+
+    /// Takes the coordinator's answer about a stage, or why there is none, which counts as going on.
+    ///
+    /// False, and nothing changes, if that is not what it was asked last.
+    pub fn on_consult(&mut self, stage: usize, answer: Result<String, ItemError>) -> bool {
+        let is_asked = |asked: &Consulting| asked.is_asked && asked.stage == stage;
+        if self.outcome.is_some() || !self.consulting.as_ref().is_some_and(is_asked) {
+            return false;
+        }
+        let (decision, reason) = match &answer {
+            Ok(answer) => read(answer, &self.open_for_items()),
+            Err(error) => {
+                let problem = format!("it gave no answer: {error}");
+                (Decision::Continue { problem: Some(problem) }, String::new())
+            }
+        };
+        if let Decision::Replan { stage, items } = &decision
+            && let Some(nth) = self.plan.stages.iter().position(|known| known.name == *stage)
+        {
+            self.replans_left -= 1;
+            self.replanned.insert(nth, items.iter().map(|item| Arc::from(item.as_str())).collect());
+        }
+        self.consulting = None;
+        self.events.push_back(Event::CoordinatorDecided { stage: self.name(stage), decision, reason });
+        self.advance();
+        true
+    }
+
+    /// What the coordinator is told of a stage that has finished.
+    fn report(&self, nth: usize) -> String {
+        let stage = &self.plan.stages[nth];
+        let result = self.result(nth).map(StageResult::text).unwrap_or_default();
+        let next = self.plan.stages[nth + 1..].iter();
+        Report {
+            task: &self.task,
+            stage: (&stage.name, nth + 1, self.plan.stages.len(), &stage.agent.name),
+            result: &result,
+            next: next.map(|stage| (&*stage.name, &*stage.agent.name, stage.parallel)).collect(),
+            open: &self.open_for_items(),
+            replans_left: self.replans_left,
+        }
+        .text()
+    }
+
+    /// The stages that have not begun and take items, while the coordinator may still re-plan.
+    fn open_for_items(&self) -> Vec<String> {
+        if self.replans_left == 0 {
+            return Vec::new();
+        }
+        let stages = self.plan.stages.iter().zip(&self.stages);
+        let open = stages.filter(|(stage, progress)| stage.parallel && matches!(progress, Progress::Waiting));
+        open.map(|(stage, _)| stage.name.clone()).collect()
+    }
+}
+
 /// What stands in an answer. Only the decision is needed.
 #[derive(Debug, Deserialize)]
-pub(super) struct Answer {
+struct Answer {
     decision: String,
     #[serde(default)]
     stage: String,
@@ -82,7 +148,7 @@ pub(super) struct Answer {
 }
 
 /// Reads an answer: what it decides, and why. `open` are the stages that may be given items, in their order.
-pub(super) fn read(answer: &str, open: &[String]) -> (Decision, String) {
+fn read(answer: &str, open: &[String]) -> (Decision, String) {
     let unread = |problem: String| (Decision::Continue { problem: Some(problem) }, String::new());
     let answer: Answer = match serde_json::from_str(unfenced(answer)) {
         Ok(answer) => answer,
@@ -129,19 +195,19 @@ fn unfenced(answer: &str) -> &str {
 }
 
 /// What the coordinator is told of a stage.
-pub(super) struct Report<'a> {
-    pub(super) task: &'a str,
+struct Report<'a> {
+    task: &'a str,
     /// Its name, its number from 1 of how many, and its agent.
-    pub(super) stage: (&'a str, usize, usize, &'a str),
-    pub(super) result: &'a str,
+    stage: (&'a str, usize, usize, &'a str),
+    result: &'a str,
     /// The stages that follow: their names, their agents, and whether they take items.
-    pub(super) next: Vec<(&'a str, &'a str, bool)>,
-    pub(super) open: &'a [String],
-    pub(super) replans_left: u32,
+    next: Vec<(&'a str, &'a str, bool)>,
+    open: &'a [String],
+    replans_left: u32,
 }
 
 impl Report<'_> {
-    pub(super) fn text(&self) -> String {
+    fn text(&self) -> String {
         let mut text = String::new();
         // Writing to a String can't fail, so the results carry nothing.
         let _ = self.write(&mut text);
