@@ -60,7 +60,8 @@ impl DurableAgent for StoredWorkflow {
     }
 
     async fn plan(&mut self, task: &str, cx: &mut RunContext) -> Result<Vec<Step>, StepError> {
-        self.told = Some(self.followers.of(cx.run()));
+        // The reader of an attempt before stays.
+        self.told.get_or_insert_with(|| self.followers.of(cx.run()));
         let brief = Brief::read(task).map_err(|reason| StepError::new("BAD_TASK", reason).fatal())?;
         let plan = brief.given(cx.store()).await?.plan;
         Ok(plan.stages.iter().map(|stage| Step::with(&*stage.name, &*stage.agent.name)).collect())

@@ -23,6 +23,8 @@ const LOOK: Duration = Duration::from_secs(1);
 /// How often a run is tried that somebody still holds, and for how long beyond the time of a lease.
 const TRY_AGAIN: Duration = Duration::from_millis(250);
 const TRY_MORE: Duration = Duration::from_secs(5);
+/// How often a run is taken up that ends without a word.
+const ROUNDS_MAX: u32 = 3;
 /// How long the node's runs may take to answer.
 const ASK_MAX: Duration = Duration::from_secs(30);
 
@@ -86,29 +88,44 @@ impl FollowActor {
     /// Has the run go on, and tells what happens until it rests.
     async fn follow(&self, follower: &mut Follower, items: &Items<RunEvent>) -> Ended {
         let _ = items.send(RunEvent::RunStored { run: self.run.to_string() }).await;
-        for event in std::mem::take(&mut follower.past) {
-            let _ = items.send(event).await;
-        }
-        match self.take_up().await {
-            Ok(()) => {}
-            Err(Untaken::Over) => return self.ended(follower).await,
-            Err(Untaken::Refused(refused)) => {
-                let reason = format!("run {} does not go on: {refused}", self.run);
-                return Ended { retry: refused.retry, ..ended(Outcome::Cancelled { reason }, false) };
+        for round in 1.. {
+            for event in std::mem::take(&mut follower.past) {
+                let _ = items.send(event).await;
             }
+            match self.take_up().await {
+                Ok(()) => {}
+                Err(Untaken::Over) => break,
+                Err(Untaken::Refused(refused)) => {
+                    let reason = format!("run {} does not go on: {refused}", self.run);
+                    return Ended { retry: refused.retry, ..ended(Outcome::Cancelled { reason }, false) };
+                }
+            }
+            // A life of the run that was about to end is no answer to who wants it to go on.
+            if self.read(follower, items).await || round >= ROUNDS_MAX || !follower.is_current() {
+                break;
+            }
+            *follower = self.of.followers.attach(&self.run);
         }
+        self.ended(follower).await
+    }
+
+    /// Tells what happens until nobody here is at work on the run. Whether anything did.
+    async fn read(&self, follower: &mut Follower, items: &Items<RunEvent>) -> bool {
+        let mut heard = false;
         loop {
             match timeout(LOOK, follower.events.recv()).await {
-                Ok(Some(event)) => drop(items.send(event).await),
-                Ok(None) => break,
+                Ok(Some(event)) => {
+                    heard = true;
+                    let _ = items.send(event).await;
+                }
+                Ok(None) => return heard,
                 Err(_silence) => {
                     if self.is_left().await {
-                        break;
+                        return heard;
                     }
                 }
             }
         }
-        self.ended(follower).await
     }
 
     /// Takes the run up on this node, or finds it at work here. One that another life of this node held is waited for.
