@@ -86,7 +86,23 @@ impl Lab {
     /// As [`Lab::start`].
     #[must_use]
     pub fn start_own(&self, program: &Path, name: &str, args: &[&str]) -> Node {
+        self.start_own_with(program, name, args, &[])
+    }
+
+    /// As [`Lab::start_own`], with variables in its environment.
+    ///
+    /// # Panics
+    /// As [`Lab::start`].
+    #[must_use]
+    pub fn start_own_with(
+        &self,
+        program: &Path,
+        name: &str,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Node {
         let mut command = quiet(program);
+        command.envs(variables.iter().copied());
         command.args(["--name", name, "--state"]).arg(self.state());
         self.start_command(command, name, LOOPBACK, args)
     }

@@ -22,6 +22,12 @@
 //! The answer of its agent. A parallel stage of several items gives one numbered section for each item, in the
 //! order of the input ([`StageResult::text`]); if the next stage is parallel as well, it gets one item for each answer.
 //!
+//! # What a coordinator may do
+//! In a hierarchical workflow with a `coordinator`, that agent is told each stage's result before the next stage begins
+//! ([`Run::next_consult`]), which costs one call of its model. It answers `{"decision": "continue"}`, or gives a parallel
+//! stage that has not begun other items: `{"decision": "replan", "items": ["…"], "reason": "…"}`, `max_replans` times (once
+//! by default). Any other answer counts as the first, and the events say so.
+//!
 //! ```
 //! use mesh_agents::workflow::{Outcome, Run, Strictness, load};
 //!
@@ -71,7 +77,9 @@ pub use fields::Strictness;
 pub use file::{Interval, Quote, WorkflowType, schema};
 pub use plan::{Agent, Checkpoints, Input, Plan, Stage};
 pub use quote::Choices;
-pub use run::{Event, Item, ItemError, ItemOutcome, ItemResult, Outcome, Run, StageResult};
+pub use run::{
+    Consult, Decision, Event, Item, ItemError, ItemOutcome, ItemResult, Outcome, Run, StageResult,
+};
 pub use split::split;
 
 use fields::Findings;

@@ -165,6 +165,7 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
         Command::Runs(command) => runs::runs(mesh, command, output).await,
         Command::Tools(command) => tools::run(mesh, command, output).await,
         Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(mesh, args, output).await,
+        Command::Workflow(WorkflowCommand::Resume(args)) => workflow::resume(mesh, args, output).await,
         Command::Approvals { command } => approvals::approvals(mesh, command.as_ref(), output).await,
         Command::Completions { .. }
         | Command::Workflow(_)

@@ -2,7 +2,6 @@
 
 use mesh_agents::Agent;
 use mesh_agents::memory::Memory;
-use mesh_agents::workflows::Workflows;
 
 use crate::error::NodeError;
 use crate::model::models;
@@ -11,13 +10,13 @@ use crate::node::Node;
 impl Node {
     /// Adds what the binary mesh-node brings: actors of the kind `agent`, which think with the model that the
     /// environment names ([`models`]), of the kind `memory`, which remember for a scope, `NODE/workflows`, which runs
-    /// workflow files, and `NODE/approvals` ([`Node::with_approvals`]).
+    /// workflow files and keeps their runs, and `NODE/approvals` ([`Node::with_approvals`]).
     ///
     /// # Errors
     /// [`NodeError::Model`] when the environment names a model that cannot be called.
     pub fn with_standard_kinds(self) -> Result<Self, NodeError> {
         let node = self.register::<Agent>(Agent::KIND).register::<Memory>(Memory::KIND).with_approvals();
-        let node = node.on_start(|mesh| Workflows::publish(mesh).map(drop));
+        let node = node.with_workflows();
         Ok(match models(|name| std::env::var(name).ok())? {
             Some(models) => node.with_models(models),
             None => node,

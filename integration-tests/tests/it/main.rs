@@ -17,3 +17,4 @@ mod streams;
 mod tidy;
 mod tools;
 mod topics;
+mod workflows;

@@ -1,6 +1,6 @@
 //! Runs of durable agents on real nodes that are killed, leave, and are gone for good.
 
-mod server;
+pub(crate) mod server;
 
 use std::collections::BTreeMap;
 use std::fs;

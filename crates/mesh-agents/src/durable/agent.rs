@@ -93,12 +93,13 @@ pub struct StepError {
     code: String,
     message: String,
     may_retry: bool,
+    is_held: bool,
 }
 
 impl StepError {
     /// An error under a code for programs; another attempt may help.
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), may_retry: true }
+        Self { code: code.into(), message: message.into(), may_retry: true, is_held: false }
     }
 
     /// The same error, which another attempt would only bring again.
@@ -123,6 +124,17 @@ impl StepError {
     #[must_use]
     pub fn may_retry(&self) -> bool {
         self.may_retry
+    }
+
+    /// The step has ended early, since the run is to hold ([`RunContext::to_hold`]). That is no failed attempt: the step
+    /// is executed again when the run goes on.
+    #[must_use]
+    pub fn held() -> Self {
+        Self { is_held: true, ..Self::new("HELD", "the run is to hold") }
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.is_held
     }
 
     /// The run is being cancelled.

@@ -286,7 +286,7 @@ impl Driver {
         self.settle();
         self.document.may_have_run = true;
         let was_left = std::mem::take(&mut self.was_left);
-        if was_left || self.around.control.wanted() == Wanted::Cancel {
+        if was_left || error.is_held() || self.around.control.wanted() == Wanted::Cancel {
             // It was cut off, or ended by itself because of that; the walk goes on to what is wanted.
             return Ok(());
         }

@@ -7,7 +7,7 @@ use mesh_store::{Changes, Lease, Name, NewEntry, RunId, Store};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
-use super::control::Control;
+use super::control::{Control, Wanted};
 use super::hooks::Hooks;
 use super::{Clock, Step, StepError};
 use crate::lifecycle::{AgentState, Lifecycle, LifecycleEvent};
@@ -89,6 +89,21 @@ impl RunContext {
     #[must_use]
     pub fn may_have_run(&self) -> bool {
         self.may_have_run
+    }
+
+    /// Which time it is that the run was started, from 1. What an earlier one left in the journal does not count.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.around.generation
+    }
+
+    /// Waits until the run is to hold: it is paused, handed over to another node, or cancelled. A step that can begin
+    /// anew without a loss ends then with [`StepError::held`]; others go on to their end, and nothing waits less.
+    ///
+    /// # Cancel safety
+    /// Cancel safe.
+    pub async fn to_hold(&self) {
+        self.around.control.until(Wanted::Pause).await;
     }
 
     /// The right to write to the run. Its epoch grows each time that the run is taken up.

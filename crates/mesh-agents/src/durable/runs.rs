@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use mesh::Mesh;
-use mesh_store::{Lease, Name, NewEntry, NewRun, Resource, Run, RunId, Store};
+use mesh_store::{ContentHash, Lease, Name, NewEntry, NewRun, Resource, Run, RunId, Store};
 use serde_json::json;
 
 use super::agent::AnyAgent;
@@ -12,6 +13,7 @@ use super::control::Control;
 use super::driver::{Begin, Driver, MakeAgent, Parts};
 use super::hooks::{HookError, Hooks};
 use super::load::{CREATED, load};
+use super::run_context::state_name;
 use super::{DurableAgent, RunDocument, RunError, RunSettings};
 use crate::lifecycle::AgentState;
 
@@ -58,6 +60,10 @@ pub(super) struct Order {
     pub(super) task: String,
     pub(super) run: Option<String>,
     pub(super) tags: Vec<String>,
+    /// What the task refers to.
+    pub(super) blobs: Vec<ContentHash>,
+    /// Whether nobody takes it up before somebody says so.
+    pub(super) is_held: bool,
 }
 
 impl Runs {
@@ -167,6 +173,34 @@ impl Runs {
         Ok(load(&self.store, &run, self.settings.attempts.max_attempts).await?.document)
     }
 
+    /// The time, as it is written to the store.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.settings.clock.now_ms()
+    }
+
+    /// Who this process is to the store.
+    pub(crate) fn holder(&self) -> &Name {
+        &self.holder
+    }
+
+    /// How long a run stays with a process that says nothing.
+    pub(crate) fn lease_time(&self) -> Duration {
+        Duration::from_millis(self.settings.lease_ms().into())
+    }
+
+    /// Creates a run that nobody takes up before it is resumed; its task refers to blobs.
+    pub(crate) async fn create_held(
+        &self,
+        kind: &str,
+        task: &str,
+        tag: &str,
+        blobs: &[ContentHash],
+    ) -> Result<RunId, RunError> {
+        let (agent, task, tags) = (kind.to_owned(), task.to_owned(), vec![tag.to_owned()]);
+        let order = Order { agent, task, tags, blobs: blobs.to_vec(), is_held: true, ..Order::default() };
+        Ok(self.create(&order).await?.id)
+    }
+
     async fn drive(&self, run: &RunId, begin: Begin) -> Result<RunDocument, RunError> {
         let driver = self.take(run, begin, Control::new(), None).await?;
         driver.drive().await?;
@@ -178,9 +212,13 @@ impl Runs {
         self.make(&order.agent)?;
         let said = json!({ "task": order.task }).to_string();
         let entry = NewEntry::new(CREATED.parse()?, said);
+        let entry = order.blobs.iter().fold(entry, |entry, blob| entry.with_blob(*blob));
         let mut new = NewRun::new(order.agent.parse()?, self.settings.clock.now_ms()).entry(entry);
         if let Some(id) = &order.run {
             new = new.id(id.parse()?);
+        }
+        if order.is_held {
+            new = new.status(state_name(AgentState::Paused));
         }
         for tag in &order.tags {
             new = new.tag(tag.parse()?);

@@ -16,6 +16,7 @@ use super::span::At;
 use super::suggest::{listed, nearest};
 
 const MAX_CONCURRENT: u32 = 5;
+const MAX_REPLANS: u32 = 1;
 const TIMEOUT: Duration = Duration::from_secs(120);
 const NAMESPACE: &str = "checkpoints";
 const NAMESPACE_CHARS_MAX: usize = 64;
@@ -23,7 +24,7 @@ const NAMESPACE_CHARS_MAX: usize = 64;
 /// Checks all of the file; a plan comes out only if no error was found, here or before.
 pub(super) fn file(file: &File, findings: &mut Findings) -> Option<Plan> {
     let mut ignored = Vec::new();
-    let checkpoints = file.checkpoints.as_ref().and_then(|entry| checkpoints(entry, findings, &mut ignored));
+    let checkpoints = file.checkpoints.as_ref().and_then(|entry| checkpoints(entry, findings));
     let workflow = file.workflow.as_ref()?;
     let stages = workflow.stages.as_ref()?;
     let inputs = inputs::resolve(stages, findings);
@@ -39,6 +40,7 @@ pub(super) fn file(file: &File, findings: &mut Findings) -> Option<Plan> {
         .map(|stage| named(stage.agent.as_ref()?, &stage_title(stage), &agents, findings))
         .collect();
     let coordinator = coordinator(workflow, &agents, findings, &mut ignored);
+    let max_replans = max_replans(workflow, findings);
     unused(file, workflow, findings);
 
     if findings.found.iter().any(|found| found.severity == Severity::Error) {
@@ -68,7 +70,7 @@ pub(super) fn file(file: &File, findings: &mut Findings) -> Option<Plan> {
         })
         .collect::<Option<Vec<_>>>()?;
     let workflow_type = workflow_type(workflow);
-    Some(Plan { workflow_type, coordinator, agents, stages, checkpoints, ignored })
+    Some(Plan { workflow_type, coordinator, max_replans, agents, stages, checkpoints, ignored })
 }
 
 fn workflow_type(workflow: &WorkflowEntry) -> WorkflowType {
@@ -134,15 +136,23 @@ fn coordinator(
 ) -> Option<Arc<Agent>> {
     let name = workflow.coordinator.as_ref()?;
     let agent = named(name, "`coordinator`", agents, findings)?;
-    let reason = match workflow_type(workflow) {
-        WorkflowType::Hierarchical => "this version doesn't consult a coordinator yet",
-        WorkflowType::Mesh | WorkflowType::Pipeline | WorkflowType::Graph => {
-            "only a hierarchical workflow has a coordinator"
-        }
-    };
+    if workflow_type(workflow) == WorkflowType::Hierarchical {
+        return Some(agent);
+    }
+    let reason = "only a hierarchical workflow has a coordinator";
     findings.push(Diagnostic::warning(name.span, reason).label("this is ignored"));
     ignored.push(format!("`coordinator: {}`: {reason}", name.value));
-    Some(agent)
+    None
+}
+
+/// Only a coordinator re-plans.
+fn max_replans(workflow: &WorkflowEntry, findings: &mut Findings) -> u32 {
+    let Some(most) = &workflow.max_replans else { return MAX_REPLANS };
+    if workflow.coordinator.is_none() {
+        let message = "`max_replans` has no effect: `workflow` has no `coordinator`";
+        findings.push(Diagnostic::warning(most.span, message).label("this is ignored"));
+    }
+    most.value
 }
 
 fn concurrency(stages: &[StageEntry], findings: &mut Findings) {
@@ -192,19 +202,12 @@ fn unused(file: &File, workflow: &WorkflowEntry, findings: &mut Findings) {
     }
 }
 
-fn checkpoints(
-    entry: &CheckpointsEntry,
-    findings: &mut Findings,
-    ignored: &mut Vec<String>,
-) -> Option<Checkpoints> {
+fn checkpoints(entry: &CheckpointsEntry, findings: &mut Findings) -> Option<Checkpoints> {
     let namespace = match &entry.storage {
         Some(storage) => namespace(storage, findings)?,
         None => NAMESPACE.to_owned(),
     };
-    let enabled = entry.enabled.as_ref().filter(|enabled| enabled.value)?;
-    let reason = "this version saves no checkpoints yet";
-    findings.push(Diagnostic::warning(enabled.span, reason).label("this is ignored"));
-    ignored.push(format!("`checkpoints`: {reason}"));
+    entry.enabled.as_ref().filter(|enabled| enabled.value)?;
     let interval = entry.interval.as_ref().map_or(Interval::AfterEachStage, |interval| interval.value);
     Some(Checkpoints { interval, namespace })
 }

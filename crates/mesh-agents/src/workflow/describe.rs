@@ -31,6 +31,22 @@ fn write(plan: &Plan, text: &mut String) -> std::fmt::Result {
         writeln!(text, "  {:width$}  {}", stage.name, input(plan, stage))?;
     }
 
+    if let Some(coordinator) = &plan.coordinator {
+        let model = coordinator.model.as_deref().unwrap_or("the node's model");
+        let times = counted(plan.max_replans as usize, "time");
+        writeln!(text, "\ncoordinator")?;
+        writeln!(text, "  {} ({model}) is told each result, and may re-plan {times}", coordinator.name)?;
+    }
+
+    if let Some(checkpoints) = &plan.checkpoints {
+        writeln!(text, "\ncheckpoints")?;
+        writeln!(
+            text,
+            "  each item and stage that is done, in the node's store, under `{}`",
+            checkpoints.namespace
+        )?;
+    }
+
     if !plan.ignored.is_empty() {
         writeln!(text, "\nignored")?;
         for line in &plan.ignored {

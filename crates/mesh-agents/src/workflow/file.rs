@@ -66,8 +66,13 @@ pub(super) struct WorkflowEntry {
     /// In what order stages run. When left out, `hierarchical` if there is a `coordinator`, else `pipeline`.
     #[schemars(rename = "type")]
     pub(super) kind: Option<At<WorkflowType>>,
-    /// The agent that leads a `hierarchical` workflow.
+    /// The agent that leads a `hierarchical` workflow. After each stage it is told the result, with one call of its
+    /// model, and decides how the run goes on.
     pub(super) coordinator: Option<At<String>>,
+    /// How often the coordinator may give a `parallel` stage that follows other items than its input has, at least 1. 1
+    /// when left out.
+    #[schemars(range(min = 1))]
+    pub(super) max_replans: Option<At<u32>>,
     /// The stages, at least one. A stage takes the task or the result of a stage above it.
     #[schemars(required, length(min = 1))]
     pub(super) stages: Option<Vec<StageEntry>>,
@@ -139,11 +144,13 @@ pub enum Quote {
 #[derive(Debug, JsonSchema)]
 #[schemars(rename = "Checkpoints", deny_unknown_fields)]
 pub(super) struct CheckpointsEntry {
-    /// Whether checkpoints are saved. `false` when left out.
+    /// Whether the run is kept in the node's store, so that it can be resumed: the text of the file, the task, and what
+    /// each item and the coordinator answered. `false` when left out.
     pub(super) enabled: Option<At<bool>>,
-    /// When they are saved. `after_each_stage` when left out.
+    /// When a stage counts as done for good. `after_each_stage` when left out. What a parallel stage's items bring is
+    /// saved item by item besides.
     pub(super) interval: Option<At<Interval>>,
-    /// The namespace in the node's store that holds them, never a path ("./checkpoints" is the namespace
+    /// The namespace in the node's store, by which runs are found (`meshctl runs list --tag`), never a path ("./checkpoints" is the namespace
     /// `checkpoints`). `checkpoints` when left out.
     pub(super) storage: Option<At<String>>,
 }

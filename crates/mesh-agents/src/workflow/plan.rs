@@ -16,13 +16,16 @@ use super::file::{Interval, Quote, WorkflowType};
 pub struct Plan {
     /// In what order the stages run.
     pub workflow_type: WorkflowType,
-    /// The agent that leads a hierarchical workflow. This version doesn't consult it yet.
+    /// The agent that leads a hierarchical workflow: it is told each stage's result, and may give stages that follow
+    /// other items. Workflows of other types have none.
     pub coordinator: Option<Arc<Agent>>,
+    /// How often the coordinator may do that; once by default.
+    pub max_replans: u32,
     /// The agents, in the file's order.
     pub agents: Vec<Arc<Agent>>,
     /// The stages, in the file's order.
     pub stages: Vec<Stage>,
-    /// What is to be saved; nothing when checkpoints are off. This version saves none yet.
+    /// What is to be saved; nothing when checkpoints are off.
     pub checkpoints: Option<Checkpoints>,
     /// What the file asks for and this version doesn't do, one line each.
     pub ignored: Vec<String>,

@@ -72,13 +72,14 @@ fn workflow(node: &Node, findings: &mut Findings) -> Option<WorkflowEntry> {
     let mut fields = Fields::open(node, "`workflow`", first_key(node), findings)?;
     let kind = fields.choice("type");
     let coordinator = fields.name("coordinator");
+    let max_replans = fields.count("max_replans", "leave `coordinator` out to have none");
     let stages = fields.take("stages").and_then(|node| match &node.value {
         Value::List(nodes) => Some(stages(node, nodes, fields.findings)),
         _ => fields.wrong_kind("stages", node, "a list", Some("begin each stage with `- name:`".to_owned())),
     });
     fields.require("stages", None);
     fields.close();
-    Some(WorkflowEntry { kind, coordinator, stages })
+    Some(WorkflowEntry { kind, coordinator, max_replans, stages })
 }
 
 fn stages(list: &Node, nodes: &[Node], findings: &mut Findings) -> Vec<StageEntry> {

@@ -4,19 +4,22 @@
 //!            next_item ──► start it                       one task, one result
 //!  Run ──────┤                                            items in any order, results in the input's order
 //!            next_event ─► tell whoever watches
-//!     ▲
-//!     └── on_item(stage, index, answer) ◄── it is done
+//!     ▲      └ next_consult ► ask the coordinator            after each stage, and before the next begins
+//!     ├── on_item(stage, index, answer) ◄── it is done
+//!     └── on_consult(stage, answer) ◄────── it has decided
 //! ```
 //!
 //! This module does not start, wait, retry or ask the time: who drives a run does that, and gives each item its
 //! [`Stage::timeout`](super::Stage).
 
+mod coordinator;
 mod event;
 mod result;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+pub use coordinator::{Consult, Decision};
 pub use event::{Event, ItemError, Outcome};
 pub use result::{ItemOutcome, ItemResult, StageResult};
 
@@ -32,7 +35,11 @@ const ITEMS_MAX: usize = 1_000;
 ///
 /// Call [`next_item`](Self::next_item) until it gives nothing, start what it gave, and bring each answer to
 /// [`on_item`](Self::on_item); then again, until there is an [`outcome`](Self::outcome). Events wait to be taken by
-/// [`next_event`](Self::next_event): at most two for each item, two for each stage and one for the run.
+/// [`next_event`](Self::next_event): at most two for each item, two for each stage, two for each question to the
+/// coordinator, and one for the run.
+///
+/// A hierarchical plan with a coordinator has it asked after each stage: [`next_consult`](Self::next_consult) gives the
+/// question, and [`on_consult`](Self::on_consult) takes the answer. Until then no other stage begins.
 #[derive(Debug)]
 pub struct Run {
     plan: Arc<Plan>,
@@ -40,8 +47,19 @@ pub struct Run {
     /// The task as stages quote it; empty if none does.
     document: Document,
     stages: Vec<Progress>,
+    /// The stage of which the coordinator is to be told, or is being told.
+    consulting: Option<Consulting>,
+    replans_left: u32,
+    /// Items that the coordinator gave to stages, instead of those of their input.
+    replanned: BTreeMap<usize, Vec<Arc<str>>>,
     events: VecDeque<Event>,
     outcome: Option<Outcome>,
+}
+
+#[derive(Debug)]
+struct Consulting {
+    stage: usize,
+    is_asked: bool,
 }
 
 /// An item to start.
@@ -88,7 +106,10 @@ impl Run {
         let task = task.into();
         let quotes = plan.stages.iter().any(|stage| stage.quote.is_some());
         let document = if quotes { Document::of(&task) } else { Document::default() };
-        let mut run = Self { plan, task, document, stages, events: VecDeque::new(), outcome: None };
+        let (replans_left, replanned) = (plan.max_replans, BTreeMap::new());
+        let (consulting, events, outcome) = (None, VecDeque::new(), None);
+        let mut run =
+            Self { plan, task, document, stages, consulting, replans_left, replanned, events, outcome };
         run.advance();
         run
     }
@@ -172,6 +193,12 @@ impl Run {
         }
     }
 
+    /// Whether the stage at this index has its result, and the coordinator, if there is one, has decided on it.
+    pub fn is_settled(&self, stage: usize) -> bool {
+        let is_consulting = self.consulting.as_ref().is_some_and(|consulting| consulting.stage == stage);
+        self.result(stage).is_some() && !is_consulting
+    }
+
     /// The items in flight, as stage and index: those that are to be stopped when the run has failed or was cancelled.
     pub fn in_flight(&self) -> Vec<(usize, usize)> {
         let mut in_flight = Vec::new();
@@ -188,7 +215,7 @@ impl Run {
     /// stage takes what is before it, so one pass is enough.
     fn advance(&mut self) {
         for nth in 0..self.stages.len() {
-            if self.outcome.is_some() {
+            if self.outcome.is_some() || self.consulting.is_some() {
                 return;
             }
             if matches!(self.stages[nth], Progress::Waiting) && self.is_ready(nth) {
@@ -199,7 +226,7 @@ impl Run {
             }
         }
         let is_done = |progress: &Progress| matches!(progress, Progress::Done(_));
-        if self.outcome.is_none() && self.stages.iter().all(is_done) {
+        if self.outcome.is_none() && self.consulting.is_none() && self.stages.iter().all(is_done) {
             let result =
                 self.result(self.stages.len().saturating_sub(1)).map(StageResult::text).unwrap_or_default();
             self.finish(Outcome::Completed { result });
@@ -234,6 +261,9 @@ impl Run {
 
     /// A parallel stage that takes a stage's items gets their answers one by one; sections would not split again.
     fn inputs(&self, nth: usize) -> Vec<Arc<str>> {
+        if let Some(items) = self.replanned.get(&nth) {
+            return items.clone();
+        }
         let stage = &self.plan.stages[nth];
         let given = match stage.input {
             Input::Task => None,
@@ -273,8 +303,12 @@ impl Run {
         self.events.push_back(Event::StageFinished { stage: self.name(nth), result: result.clone() });
         let failure = result.failure();
         self.stages[nth] = Progress::Done(result);
-        if let Some(failure) = failure {
-            self.fail(nth, failure);
+        match failure {
+            Some(failure) => self.fail(nth, failure),
+            None if self.plan.coordinator.is_some() => {
+                self.consulting = Some(Consulting { stage: nth, is_asked: false });
+            }
+            None => {}
         }
     }
 

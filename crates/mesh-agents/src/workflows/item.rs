@@ -1,5 +1,6 @@
-//! One item, from its first attempt to its answer.
+//! One item, or one question to the coordinator, from its first attempt to its answer.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -9,12 +10,12 @@ use mesh_models::Rounded;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
+use super::job::Job;
 use super::message::RunEvent;
-use super::name;
 use super::placement::{Lease, Placement};
 use super::retry::{Failure, Verdict};
-use crate::agent::{Agent, AgentArgs, Answer, Said, Work};
-use crate::workflow::{Choices, Item, ItemError, Plan, Stage};
+use crate::agent::{Agent, Answer, Said, Work};
+use crate::workflow::{Choices, ItemError, Plan};
 
 /// How long the end of a crashed agent may take, before its own end after a minute is relied on.
 const STOP_MAX: Duration = Duration::from_secs(1);
@@ -38,7 +39,7 @@ pub(super) struct Around {
 #[derive(Debug)]
 struct Effort {
     around: Arc<Around>,
-    item: Item,
+    job: Job,
     events: mpsc::Sender<RunEvent>,
     deadline: Instant,
     attempt: u32,
@@ -51,8 +52,12 @@ struct Effort {
 /// What became of an item.
 #[derive(Debug)]
 pub(super) struct Finished {
+    /// Whether this is about the coordinator, and not about an item.
+    pub(super) is_consult: bool,
     pub(super) stage: usize,
     pub(super) index: usize,
+    /// What the agent was given.
+    pub(super) input: Arc<str>,
     pub(super) answer: Result<Answered, Failed>,
     /// Attempts that were made.
     pub(super) attempts: u32,
@@ -73,14 +78,16 @@ pub(super) struct Answered {
     pub(super) node: String,
 }
 
-/// Works on an item until it has its answer, has failed for good, or its stage's time for one item is over.
-pub(super) async fn work(around: Arc<Around>, item: Item, events: mpsc::Sender<RunEvent>) -> Finished {
+/// Works on an item until it has its answer, has failed for good, or its stage's time for one item is over; so for what
+/// the coordinator is asked.
+pub(super) async fn work(around: Arc<Around>, job: Job, events: mpsc::Sender<RunEvent>) -> Finished {
     let began = Instant::now();
-    let limit = around.plan.stages[item.stage].timeout.min(FOREVER);
-    let (stage, index) = (item.stage, item.index);
+    let limit = job.limit(&around.plan).min(FOREVER);
+    let (is_consult, stage, index) = (job.is_consult(), job.stage(), job.index());
+    let input = Arc::clone(job.input());
     let deadline = began + limit;
     let mut effort =
-        Effort { around, item, events, deadline, attempt: 1, avoid: Vec::new(), unfit: Vec::new() };
+        Effort { around, job, events, deadline, attempt: 1, avoid: Vec::new(), unfit: Vec::new() };
     let late = || {
         let error = ItemError::new("TIMEOUT", format!("no answer within {}", Rounded(limit)));
         Failed { error, retry: Retry::Backoff }
@@ -91,12 +98,15 @@ pub(super) async fn work(around: Arc<Around>, item: Item, events: mpsc::Sender<R
         Ok(answer) => answer,
         Err(_elapsed) => Err(late()),
     };
-    Finished { stage, index, answer, attempts: effort.attempt, elapsed_ms: crate::millis(began.elapsed()) }
+    let elapsed_ms = crate::millis(began.elapsed());
+    Finished { is_consult, stage, index, input, answer, attempts: effort.attempt, elapsed_ms }
 }
 
 impl Effort {
     async fn attempts(&mut self) -> Result<Answered, Failed> {
-        if let Choices::Nothing(error) = &self.item.choices {
+        if let Job::Item(item) = &self.job
+            && let Choices::Nothing(error) = &item.choices
+        {
             return Err(Failed { error: error.clone(), retry: Retry::Never });
         }
         loop {
@@ -108,7 +118,7 @@ impl Effort {
             let node = lease.node().to_owned();
             drop(lease);
             let left = self.deadline.saturating_duration_since(Instant::now());
-            let pause = match failure.verdict(self.attempt, self.item.index) {
+            let pause = match self.verdict(&failure) {
                 Verdict::Unfit => {
                     self.unfit.push(node);
                     continue;
@@ -133,9 +143,21 @@ impl Effort {
         }
     }
 
+    /// What to do after the attempt that failed. A coordinator's answer that cannot be read is an answer, too.
+    fn verdict(&self, failure: &Failure) -> Verdict {
+        match failure {
+            Failure::Agent(refusal) if self.job.is_consult() && refusal.code == "BAD_OUTPUT" => {
+                Verdict::Final
+            }
+            failure => failure.verdict(self.attempt, self.job.index()),
+        }
+    }
+
     fn choose(&self) -> Result<Lease, Failed> {
         let members = self.around.mesh.members();
-        let chosen = self.around.placement.choose(&members, &self.stage().place, &self.avoid, &self.unfit);
+        let anywhere = BTreeMap::new();
+        let place = self.job.place(&self.around.plan, &anywhere);
+        let chosen = self.around.placement.choose(&members, place, &self.avoid, &self.unfit);
         // A node that fits may join, or come back.
         chosen.map_err(|none| Failed { error: ItemError::new("NO_NODE", none.reason), retry: Retry::Backoff })
     }
@@ -143,9 +165,9 @@ impl Effort {
     /// Spawns an agent on the node, and asks it.
     async fn attempt(&self, lease: &Lease) -> Result<Answer, Failure> {
         let around = &self.around;
-        let stage = self.stage();
-        let name = name::agent(&around.run, &stage.agent.name, &stage.name, self.item.index, self.attempt);
-        let args = serde_json::to_string(&self.args()).expect("arguments are texts and numbers");
+        let name = self.job.name(&around.run, &around.plan, self.attempt);
+        let args =
+            serde_json::to_string(&self.job.args(&around.plan)).expect("arguments are texts and numbers");
         let spawned = around.mesh.spawn_kind(lease.node(), Agent::KIND, &name, &args).await;
         let path = spawned.map_err(|error| Failure::Mesh(unspawned(error, lease.node())))?;
         let (stage, index) = self.place();
@@ -168,7 +190,7 @@ impl Effort {
         let bad = |error: mesh::InvalidPath| AskError::BadPath { reason: error.to_string() };
         let agent =
             self.around.mesh.stream_recipient::<Work>(path).map_err(|error| Failure::Mesh(bad(error)))?;
-        let work = Work { input: self.item.input.to_string(), attempt: self.attempt };
+        let work = Work { input: self.job.input().to_string(), attempt: self.attempt };
         let left = self.deadline.saturating_duration_since(Instant::now());
         let mut stream = agent.stream(work).timeout(left);
         while let Some(said) = stream.next().await {
@@ -180,35 +202,16 @@ impl Effort {
         stream.finish().await.map_err(Failure::Mesh)?.map_err(Failure::Agent)
     }
 
-    fn args(&self) -> AgentArgs {
-        let agent = &self.stage().agent;
-        let choices = match &self.item.choices {
-            Choices::OneOf(choices) => choices.clone(),
-            Choices::Free | Choices::Nothing(_) => Vec::new(),
-        };
-        AgentArgs {
-            name: agent.name.clone(),
-            role: agent.role.clone(),
-            model: agent.model.clone(),
-            system_prompt: agent.system_prompt.clone(),
-            max_tokens: agent.max_tokens,
-            temperature: agent.temperature,
-            output_schema: agent.output_schema.as_ref().map(ToString::to_string),
-            prefers_list: self.stage().is_split(&self.around.plan),
-            choices,
-            once: true,
-        }
-    }
-
-    fn stage(&self) -> &Stage {
-        &self.around.plan.stages[self.item.stage]
-    }
-
     fn place(&self) -> (String, u64) {
-        (self.stage().name.clone(), self.item.index as u64)
+        let stage = &self.around.plan.stages[self.job.stage()];
+        (stage.name.clone(), self.job.index() as u64)
     }
 
+    /// Tells what happens to an item. Of the coordinator it is told what it decides.
     async fn tell(&self, event: RunEvent) {
+        if self.job.is_consult() {
+            return;
+        }
         // Without a reader the run is about to be dropped, and this item with it.
         drop(self.events.send(event).await);
     }

@@ -49,7 +49,8 @@ pub struct Created {
 #[error("{message}")]
 pub struct Refused {
     /// `BAD_WORKFLOW`: the file has errors. `BAD_TASK`: the task is blank or too long. `TOO_MANY_RUNS`: the node has
-    /// all the runs that it can have; try again later.
+    /// all the runs that it can have; try again later. `NOT_STORED`: the run could not be written down. `NO_SUCH_RUN`: the
+    /// node's store has no such run, or it is none of a workflow. `FILE_CHANGED`: it was started with another text.
     pub code: String,
     /// What happened, for people.
     pub message: String,
@@ -98,6 +99,39 @@ impl From<&Diagnostic> for Problem {
             help: found.help.clone(),
         }
     }
+}
+
+/// Asks `NODE/workflows` for a run that is in the node's store: `workflow.resume.v1`. It goes on when it is read
+/// ([`RunWorkflow`]); one that has come to its end is only told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResumeWorkflow {
+    /// The run.
+    pub run: String,
+    /// The hash of the file's text, as [`Resumed::file_hash`]: the run is refused if it was started with another text.
+    #[serde(default)]
+    pub file_hash: Option<String>,
+}
+
+impl Message for ResumeWorkflow {
+    type Reply = Result<Resumed, Refused>;
+}
+
+impl WireMessage for ResumeWorkflow {
+    const KIND: &'static str = "workflow.resume.v1";
+}
+
+/// A run that waits to be read, for a minute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// Where the run is read: send it [`RunWorkflow`].
+    pub path: String,
+    /// What the file was called.
+    pub file: String,
+    /// The hash of its text: BLAKE3, in hex.
+    pub file_hash: String,
+    /// The names of the stages, in their order.
+    pub stages: Vec<String>,
 }
 
 /// Starts a run that was created, once: `workflow.run.v1`. It is answered by a stream of [`RunEvent`], then [`Ended`].
@@ -254,5 +288,62 @@ pub enum RunEvent {
         tokens: Tokens,
         /// Time from the run's start.
         elapsed_ms: u64,
+    },
+    /// The coordinator is told of a stage that has finished, and asked how the run goes on.
+    CoordinatorAsked {
+        /// The stage.
+        stage: String,
+        /// The agent that coordinates.
+        agent: String,
+    },
+    /// The coordinator has decided, and the run goes on.
+    CoordinatorDecided {
+        /// The stage that has finished.
+        stage: String,
+        /// The agent that coordinates.
+        agent: String,
+        /// Its node; empty if there was no answer.
+        node: String,
+        /// The model that answered, as its server names it; empty if there was no answer.
+        model: String,
+        /// The stage that gets other items; none if the run goes on as planned.
+        replanned: Option<String>,
+        /// How many items that stage gets.
+        items: u64,
+        /// Those items, one a line; at most the first 16 KiB.
+        text: String,
+        /// Why, in the coordinator's words; at most the first 4 KiB, often empty.
+        reason: String,
+        /// Why the run goes on as planned though the answer was something else, or cannot be read, or is missing.
+        problem: Option<String>,
+        /// Tokens of the call.
+        tokens: Tokens,
+        /// Time from the question to the answer, failed attempts included.
+        elapsed_ms: u64,
+    },
+    /// The run is kept in the node's store, and can be resumed. It is the first event, if it comes.
+    RunStored {
+        /// The run's id.
+        run: String,
+    },
+    /// An item had finished in an earlier life of the run, whose stage had not.
+    ItemRestored {
+        /// The item's stage.
+        stage: String,
+        /// The item's place in the stage's input.
+        index: u64,
+    },
+    /// A stage had finished in an earlier life of the run.
+    StageRestored {
+        /// The stage.
+        stage: String,
+        /// Its items.
+        items: u64,
+        /// Those of them that were answered.
+        answered: u64,
+        /// The stage's result as the next stage gets it, at most its first 16 KiB.
+        text: String,
+        /// Whether the text was longer.
+        is_text_cut: bool,
     },
 }

@@ -17,9 +17,19 @@ pub(super) fn run(id: &str) -> String {
     format!("runs/{id}")
 }
 
+/// The name of an actor through which a stored run is read; a run may be read more than once.
+pub(super) fn reader(run: &str) -> String {
+    format!("workflows/{run}/{}", run_id())
+}
+
 /// The name of the agent that makes an attempt at an item.
 pub(super) fn agent(run: &str, agent: &str, stage: &str, index: usize, attempt: u32) -> String {
     format!("{run}/{}-{}-{index}-{attempt}", part(agent), part(stage))
+}
+
+/// The name of the coordinator that is told of a stage.
+pub(super) fn coordinator(run: &str, agent: &str, stage: &str, attempt: u32) -> String {
+    format!("{run}/{}-after-{}-{attempt}", part(agent), part(stage))
 }
 
 /// What is no letter, digit, `_` or `.` becomes `_`: names of actors are narrower than those of files.
@@ -37,6 +47,8 @@ mod tests {
         for name in ["plan", "a stage/with: all", "日本語", &"long".repeat(100), "..", ""] {
             let agent = agent(&run(&run_id()), name, name, 999, 3);
             assert_eq!(mesh_proto_rules(&agent), Ok(()), "{agent}");
+            let coordinator = coordinator(&run(&run_id()), name, name, 3);
+            assert_eq!(mesh_proto_rules(&coordinator), Ok(()), "{coordinator}");
         }
     }
 

@@ -1,6 +1,6 @@
 //! From the events of the pure run to those that its reader gets.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use mesh::Retry;
 use tokio::time::Instant;
@@ -8,11 +8,14 @@ use tokio::time::Instant;
 use super::item::Finished;
 use super::message::{Ended, RunEvent, Tokens};
 use crate::pieces::pieces;
-use crate::workflow::{Event, Outcome, Plan};
+use crate::workflow::{Decision, Event, Outcome, Plan};
 
 /// How much of a stage's result an event carries. An item of a stream has an end, and [`Ended`](super::Ended) has the
 /// whole of what counts.
 const TEXT_BYTES_MAX: usize = 16 << 10;
+
+/// How much of a coordinator's reasons an event carries.
+const REASON_BYTES_MAX: usize = 4 << 10;
 
 /// Times and tokens of a run.
 #[derive(Debug)]
@@ -22,6 +25,21 @@ pub(super) struct Progress {
     stages: HashMap<String, (Instant, Tokens)>,
     /// For each stage with items that failed: the first of them, and whether it may succeed later.
     retries: HashMap<String, (usize, Retry)>,
+    coordinator: Coordinator,
+    /// Items that had finished before, by their stage.
+    restored: HashMap<String, HashSet<usize>>,
+    /// Stages of which the coordinator was told before.
+    consulted_before: HashSet<String>,
+}
+
+/// What is known of the coordinator's latest answer beside what it says.
+#[derive(Debug, Default)]
+struct Coordinator {
+    agent: String,
+    node: String,
+    model: String,
+    tokens: Tokens,
+    elapsed_ms: u64,
 }
 
 impl Progress {
@@ -31,6 +49,9 @@ impl Progress {
             tokens: Tokens::default(),
             stages: HashMap::new(),
             retries: HashMap::new(),
+            coordinator: Coordinator::default(),
+            restored: HashMap::new(),
+            consulted_before: HashSet::new(),
         }
     }
 
@@ -83,17 +104,96 @@ impl Progress {
         }
     }
 
+    /// Counts an item that had finished before.
+    pub(super) fn restored(&mut self, stage: &str, index: usize, tokens: Tokens) {
+        self.tokens.add(tokens);
+        self.restored.entry(stage.to_owned()).or_default().insert(index);
+    }
+
+    /// Counts what the coordinator had said before.
+    pub(super) fn consulted_before(&mut self, stage: &str, tokens: Tokens) {
+        self.tokens.add(tokens);
+        self.consulted_before.insert(stage.to_owned());
+    }
+
+    /// What the reader is told of some steps of the run, which happened at once.
+    pub(super) fn events(&mut self, events: Vec<Event>) -> Vec<RunEvent> {
+        let whole = |event: &Event| match event {
+            Event::StageFinished { stage, result } if self.is_restored(stage, result.items.len()) => {
+                Some(stage.clone())
+            }
+            _ => None,
+        };
+        let whole: HashSet<String> = events.iter().filter_map(whole).collect();
+        let is_told = |event: &Event| match event {
+            Event::StageStarted { stage, .. } | Event::ItemFinished { stage, .. } => !whole.contains(stage),
+            Event::CoordinatorAsked { stage, .. } | Event::CoordinatorDecided { stage, .. } => {
+                !self.consulted_before.contains(stage)
+            }
+            _ => true,
+        };
+        let told: Vec<Event> = events.into_iter().filter(is_told).collect();
+        told.into_iter().filter_map(|event| self.event(event)).collect()
+    }
+
+    fn is_restored(&self, stage: &str, items: usize) -> bool {
+        items > 0 && self.restored.get(stage).is_some_and(|restored| restored.len() == items)
+    }
+
+    /// Counts what the coordinator took to answer.
+    pub(super) fn consulted(&mut self, finished: &Finished) {
+        self.coordinator.elapsed_ms = finished.elapsed_ms;
+        let Ok(answered) = &finished.answer else { return };
+        let answer = &answered.answer;
+        let tokens = Tokens { input: answer.input_tokens, output: answer.output_tokens };
+        self.tokens.add(tokens);
+        let (node, model) = (answered.node.clone(), answer.model.clone());
+        self.coordinator = Coordinator { node, model, tokens, ..std::mem::take(&mut self.coordinator) };
+    }
+
+    fn decided(&mut self, stage: String, decision: Decision, reason: &str) -> RunEvent {
+        let Coordinator { agent, node, model, tokens, elapsed_ms } = std::mem::take(&mut self.coordinator);
+        let (replanned, items, problem) = match decision {
+            Decision::Continue { problem } => (None, Vec::new(), problem),
+            Decision::Replan { stage, items } => (Some(stage), items, None),
+        };
+        RunEvent::CoordinatorDecided {
+            stage,
+            agent,
+            node,
+            model,
+            replanned,
+            items: items.len() as u64,
+            text: beginning(&items.join("\n"), TEXT_BYTES_MAX),
+            reason: beginning(reason, REASON_BYTES_MAX),
+            problem: problem.map(|problem| beginning(&problem, REASON_BYTES_MAX)),
+            tokens,
+            elapsed_ms,
+        }
+    }
+
     /// What the reader is told of a step of the run; items tell of themselves.
-    pub(super) fn event(&mut self, event: Event) -> Option<RunEvent> {
+    fn event(&mut self, event: Event) -> Option<RunEvent> {
         match event {
             Event::StageStarted { stage, agent, items } => {
                 self.stages.insert(stage.clone(), (Instant::now(), Tokens::default()));
                 Some(RunEvent::StageStarted { stage, agent, items: items as u64 })
             }
+            Event::StageFinished { stage, result } if self.is_restored(&stage, result.items.len()) => {
+                let whole = result.text();
+                let text = beginning(&whole, TEXT_BYTES_MAX);
+                Some(RunEvent::StageRestored {
+                    stage,
+                    items: result.items.len() as u64,
+                    answered: result.answers().count() as u64,
+                    is_text_cut: text.len() < whole.len(),
+                    text,
+                })
+            }
             Event::StageFinished { stage, result } => {
                 let (began, tokens) = self.stages.remove(&stage).unwrap_or((self.began, Tokens::default()));
                 let whole = result.text();
-                let text = pieces(&whole, TEXT_BYTES_MAX).next().unwrap_or_default().to_owned();
+                let text = beginning(&whole, TEXT_BYTES_MAX);
                 Some(RunEvent::StageFinished {
                     stage,
                     items: result.items.len() as u64,
@@ -113,9 +213,24 @@ impl Progress {
                 let (outcome, elapsed_ms) = (outcome.to_owned(), self.elapsed_ms());
                 Some(RunEvent::RunFinished { outcome, tokens: self.tokens, elapsed_ms })
             }
-            Event::ItemStarted { .. } | Event::ItemFinished { .. } => None,
+            Event::CoordinatorAsked { stage, agent } => {
+                self.coordinator = Coordinator { agent: agent.clone(), ..Coordinator::default() };
+                Some(RunEvent::CoordinatorAsked { stage, agent })
+            }
+            Event::CoordinatorDecided { stage, decision, reason } => {
+                Some(self.decided(stage, decision, &reason))
+            }
+            Event::ItemFinished { stage, index, .. } => {
+                let is_restored = self.restored.get(&stage).is_some_and(|restored| restored.contains(&index));
+                is_restored.then_some(RunEvent::ItemRestored { stage, index: index as u64 })
+            }
+            Event::ItemStarted { .. } => None,
         }
     }
+}
+
+fn beginning(text: &str, bytes_max: usize) -> String {
+    pieces(text, bytes_max).next().unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

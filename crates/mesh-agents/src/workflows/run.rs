@@ -8,10 +8,9 @@ use mesh::{Actor, Context, Items, Kinds, StartError, StreamHandler, WireActor};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep_until;
 
-use super::drive::drive;
+use super::drive::Drive;
 use super::item::Around;
 use super::message::{Ended, RunEvent, RunWorkflow};
-use super::progress::Progress;
 use crate::idle::IdleStop;
 use crate::workflow::{Outcome, Run};
 
@@ -59,15 +58,15 @@ impl StreamHandler<RunWorkflow> for RunActor {
                 None => std::future::pending().await,
             }
         };
-        let mut progress = Progress::new();
+        let mut drive = Drive::new(Arc::clone(&self.around), run);
         let outcome = tokio::select! {
             biased;
             () = cx.cancelled() => cancelled("nobody waits for the result"),
             () = items.closed() => cancelled("nobody reads what happens"),
-            outcome = drive(&self.around, run, &items, &mut progress) => outcome,
+            outcome = drive.run(&items) => outcome,
             () = late => cancelled("the time for the whole run is over"),
         };
-        let ended = progress.ended(outcome, self.around.asked.load(Ordering::Relaxed) > 0);
+        let ended = drive.progress().ended(outcome, self.around.asked.load(Ordering::Relaxed) > 0);
         tracing::info!(run = self.around.run, elapsed_ms = ended.elapsed_ms, "run has ended");
         ended
     }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is missing")]
 
 mod cluster;
+mod coordinator;
 mod script;
 
 mod cancel;
@@ -11,3 +12,4 @@ mod placement;
 mod quote;
 mod seed;
 mod spread;
+mod stored;

@@ -12,9 +12,14 @@ fn role(call: &Call) -> &str {
     system.split(['\n', '.']).next().and_then(|line| line.strip_prefix("Your role: ")).unwrap_or_default()
 }
 
+fn asks_coordinator(call: &Call) -> bool {
+    call.input.starts_with("You coordinate a workflow")
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_seeds_file_runs_unchanged_and_means_something() {
     let script = Script::new(|call| match role(call) {
+        "Task Planner" if asks_coordinator(call) => Act::say(r#"{"decision": "continue"}"#),
         "Task Planner" => Act::say("Here is the plan:\n1. boil water\n2. add tea\n3. wait\n4. pour"),
         "Task Executor" => Act::say(format!("{}: done", call.input)),
         "Quality Reviewer" => Act::say(format!("{} of 4 are done", call.input.matches(": done").count())),
@@ -27,7 +32,8 @@ async fn the_seeds_file_runs_unchanged_and_means_something() {
     let calls = script.calls();
     assert_eq!(calls[0].input, "make tea");
     assert!(calls.iter().all(|call| call.request.model.as_deref() == Some("claude-sonnet-4-20250514")));
-    let review = calls.last().unwrap();
+    let review = calls.iter().find(|call| role(call) == "Quality Reviewer").unwrap();
+    assert_eq!(calls.len(), 6 + 3, "the coordinator costs one call for each stage");
     assert!(review.input.starts_with("## item 1: boil water\n\nboil water: done\n\n"), "{}", review.input);
     let started = |event: &RunEvent| match event {
         RunEvent::StageStarted { stage, items, .. } => Some((stage.clone(), *items)),
@@ -41,6 +47,7 @@ async fn the_seeds_file_runs_unchanged_and_means_something() {
 #[tokio::test(start_paused = true)]
 async fn a_planner_that_writes_prose_gives_one_item_and_no_crash() {
     let script = Script::new(|call| match role(call) {
+        "Task Planner" if asks_coordinator(call) => Act::say("All is well."),
         "Task Planner" => Act::say("I would simply make tea, as one does."),
         _ => Act::say("done"),
     });

@@ -207,8 +207,29 @@ pub enum WorkflowCommand {
     },
     /// Run a file on the mesh and print what happens
     Run(RunArgs),
+    /// Go on with a run whose file has checkpoints: after its node died, its reader went, or a stage failed
+    Resume(ResumeArgs),
     /// Print the JSON Schema of workflow files
     Schema,
+}
+
+/// A run of a workflow that is in a store.
+#[derive(Debug, Args)]
+pub struct ResumeArgs {
+    /// The run
+    pub run: String,
+    /// The file that it was started by [default: what it was called then]; it is refused if it has changed
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// Go on by the file as it was, though it has changed since
+    #[arg(long, conflicts_with = "file")]
+    pub as_stored: bool,
+    /// Where, if several nodes share the store [default: where it was last]
+    #[arg(long, value_name = "NODE")]
+    pub on: Option<String>,
+    /// How long to wait for the end of the run
+    #[arg(long, value_name = "TIME", default_value = "30min", value_parser = timeout)]
+    pub timeout: Duration,
 }
 
 /// A run of a workflow.

@@ -146,6 +146,11 @@ async fn rested(
     show::changed(listed, output)
 }
 
+/// The node to speak to about a run: the one that works on it, or that has it, or that could.
+pub(super) async fn node_of(mesh: &Connection, run: &str) -> Result<String, CtlError> {
+    Ok(find(mesh, run).await?.node)
+}
+
 /// Finds a run: at the node that works on it, or that has it, or that could.
 async fn find(mesh: &Connection, run: &str) -> Result<Listed, CtlError> {
     let only =

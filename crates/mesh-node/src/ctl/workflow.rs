@@ -1,6 +1,9 @@
-//! `workflow check`, `workflow run` and `workflow schema`.
+//! `workflow check`, `workflow run`, `workflow resume` and `workflow schema`.
 
 mod progress;
+mod resume;
+
+pub(super) use self::resume::resume;
 
 use std::fs;
 use std::io::Read;
@@ -54,15 +57,25 @@ pub(super) async fn run(mesh: &Connection, args: &RunArgs, output: &mut Output<'
     }
     let create = CreateRun { name: args.file.display().to_string(), text, task, strict: args.strict };
     let created = create_run(mesh, &create).await?;
-    let mut stream = mesh.stream(&created.path, RunWorkflow::KIND, "{}", args.timeout).await?;
-    let mut progress = Progress::new(&loaded.plan);
+    follow(mesh, &created.path, args.timeout, Progress::new(&loaded.plan), output).await
+}
+
+/// Reads a run to its end.
+async fn follow(
+    mesh: &Connection,
+    path: &str,
+    time: Duration,
+    mut progress: Progress,
+    output: &mut Output<'_>,
+) -> Result<(), CtlError> {
+    let mut stream = mesh.stream(path, RunWorkflow::KIND, "{}", time).await?;
     let mut last = Instant::now();
     loop {
         let part = match timeout(SILENCE_STEP, stream.next()).await {
             Ok(Ok(part)) => part,
             Ok(Err(error)) => {
                 progress.clear(output)?;
-                return Err(error);
+                return Err(progress.resumable(error));
             }
             Err(_silence) => {
                 if !output.is_json && last.elapsed() >= SILENCE_MIN {
@@ -74,7 +87,6 @@ pub(super) async fn run(mesh: &Connection, args: &RunArgs, output: &mut Output<'
         last = Instant::now();
         let Some(part) = part else { break };
         match part {
-            JsonItem::Item(event) if output.is_json => output.line(&event)?,
             JsonItem::Item(event) => progress.take(&event, output)?,
             JsonItem::Reply(ended) => {
                 progress.end(&ended)?;

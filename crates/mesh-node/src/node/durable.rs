@@ -7,6 +7,7 @@ use mesh_agents::Models;
 use mesh_agents::approvals::Gate;
 use mesh_agents::assistant::Assistant;
 use mesh_agents::durable::{DurableAgent, RunError, RunSettings, Runs, RunsActor};
+use mesh_agents::workflows::{DurableWorkflows, Workflows};
 use mesh_store::Store;
 
 use super::Node;
@@ -68,6 +69,15 @@ fn with_assistant(runs: Runs, settings: &AssistantSettings, mind: &Mind<'_>) -> 
 }
 
 impl Node {
+    /// Runs workflow files, and keeps the runs of those that have checkpoints among the node's durable runs.
+    pub(crate) fn with_workflows(mut self) -> Self {
+        let stored = DurableWorkflows::new();
+        let kind = stored.clone();
+        let add: Addition = Box::new(move |runs| kind.add_to(runs));
+        self.durable.additions.push((DurableWorkflows::KIND, add));
+        self.on_start(move |mesh| Workflows::publish_with(mesh, &stored).map(drop))
+    }
+
     /// Lets runs of a durable agent be started on this node as `kind`, and taken up that another node has left:
     /// `meshctl runs start KIND --task TEXT`. `make` makes the agent whenever a run is taken up.
     pub fn durable<A: DurableAgent>(

@@ -6,15 +6,15 @@ use std::process::{Child, Command, Stdio};
 use integration_tests::workspace;
 
 /// A server, which ends when this is dropped, or its process dies.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
-    pub(super) url: String,
+    pub(crate) url: String,
     _folder: tempfile::TempDir,
 }
 
 impl Server {
     /// A server of its own; where there is none, says why.
-    pub(super) fn start() -> Result<Self, String> {
+    pub(crate) fn start() -> Result<Self, String> {
         // Short, for the socket; others must be able to walk through it, since the server is another user.
         let folder =
             tempfile::Builder::new().prefix("mesh-pg").tempdir_in("/tmp").map_err(|e| e.to_string())?;

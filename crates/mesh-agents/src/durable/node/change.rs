@@ -89,7 +89,7 @@ impl RunsActor {
             let (what, bytes, max) = ("task", task.len(), TASK_BYTES_MAX);
             return Err(StoreError::TooLarge { what, bytes, max }.into());
         }
-        let order = Order { agent, task, run, tags };
+        let order = Order { agent, task, run, tags, ..Order::default() };
         let (run, is_new) = match self.runs.create(&order).await {
             Ok(run) => (run.id, true),
             Err(RunError::Store(StoreError::Conflict { id, .. })) if afresh => {

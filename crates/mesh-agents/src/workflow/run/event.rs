@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::coordinator::Decision;
 use super::result::{ItemOutcome, StageResult};
 
 /// Something that happened in a run. Stages are named as in the file; items are counted from 0.
@@ -40,6 +41,22 @@ pub enum Event {
         stage: String,
         /// All items with their inputs, in the order of the stage's input.
         result: StageResult,
+    },
+    /// The coordinator is asked how the run goes on after a stage.
+    CoordinatorAsked {
+        /// The stage that has finished.
+        stage: String,
+        /// The agent that coordinates.
+        agent: String,
+    },
+    /// The coordinator has decided, or something else has for it.
+    CoordinatorDecided {
+        /// The stage that has finished.
+        stage: String,
+        /// How the run goes on.
+        decision: Decision,
+        /// Why, in the coordinator's words; often empty.
+        reason: String,
     },
     /// The run is over. It is the last event.
     RunFinished {

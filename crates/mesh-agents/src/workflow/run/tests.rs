@@ -15,6 +15,26 @@ fn stages(kind: &str, stages: &[&str]) -> Plan {
     plan(&format!("version: \"1.0\"\nagents:\n  a: {{}}\nworkflow:\n  type: {kind}\n  stages:\n{stages}"))
 }
 
+/// Answers the coordinator's question, if there is one.
+fn consult(run: &mut Run, answer: &str) -> Option<Consult> {
+    let consult = run.next_consult()?;
+    assert!(run.next_item().is_none(), "no stage begins before the coordinator has decided");
+    assert!(run.on_consult(consult.stage, ok(answer)));
+    Some(consult)
+}
+
+fn goes_on(run: &mut Run) {
+    assert!(consult(run, r#"{"decision": "continue"}"#).is_some());
+}
+
+fn decisions(run: &mut Run) -> Vec<Decision> {
+    let decision = |event| match event {
+        Event::CoordinatorDecided { decision, .. } => Some(decision),
+        _ => None,
+    };
+    events(run).into_iter().filter_map(decision).collect()
+}
+
 fn starts(run: &mut Run) -> Vec<(usize, usize, String)> {
     let items = std::iter::from_fn(|| run.next_item());
     items.map(|item| (item.stage, item.index, item.input.to_string())).collect()
@@ -38,19 +58,90 @@ fn the_seeds_workflow_runs_from_its_task_to_its_review() {
     assert_eq!(starts(&mut run), [(0, 0, "tidy the attic".to_owned())]);
 
     run.on_item(0, 0, ok("1. sort\n2. sweep\n3. close\n4. rest"));
+    goes_on(&mut run);
     assert_eq!(starts(&mut run).len(), 3, "max_concurrent is 3");
     run.on_item(1, 2, ok("closed"));
     assert_eq!(starts(&mut run), [(1, 3, "rest".to_owned())]);
     run.on_item(1, 3, ok("rested"));
     run.on_item(1, 0, ok("sorted"));
     run.on_item(1, 1, failed("no broom"));
+    goes_on(&mut run);
 
     let sections = "## item 1: sort\n\nsorted\n\n## item 2: sweep\n\nfailed: no broom\n\n\
                     ## item 3: close\n\nclosed\n\n## item 4: rest\n\nrested";
     assert_eq!(starts(&mut run), [(2, 0, sections.to_owned())]);
     run.on_item(2, 0, ok("good, but sweep"));
+    assert_eq!(run.outcome(), None);
+    goes_on(&mut run);
     assert_eq!(run.outcome(), Some(&Outcome::Completed { result: "good, but sweep".to_owned() }));
     assert_eq!(starts(&mut run), []);
+}
+
+#[test]
+fn a_coordinator_is_told_each_result_before_the_next_stage_begins() {
+    let mut run = Run::new(plan(SEED), "tidy the attic");
+    starts(&mut run);
+    assert_eq!(run.next_consult(), None, "nothing has finished");
+    run.on_item(0, 0, ok("1. sort\n2. sweep"));
+    let told = consult(&mut run, r#"{"decision": "continue"}"#).unwrap();
+    for said in [
+        "tidy the attic",
+        "1. sort\n2. sweep",
+        "\"planning\" (1 of 3, by planner)",
+        "- \"execution\" by executor, which",
+    ] {
+        assert!(told.input.contains(said), "no {said:?} in {}", told.input);
+    }
+    assert_eq!((told.stage, told.open.as_slice()), (0, &["execution".to_owned()][..]));
+    assert!(!run.on_consult(0, ok("again")), "a late or double decision changes nothing");
+    assert_eq!(starts(&mut run).len(), 2);
+}
+
+#[test]
+fn a_coordinator_gives_a_later_stage_other_items_once_unless_told_otherwise() {
+    let replan = r#"{"decision": "replan", "items": ["dust", "paint", "rest"], "reason": "it is dirty"}"#;
+    let twice = SEED.replace("  coordinator: \"planner\"", "  coordinator: \"planner\"\n  max_replans: 2");
+    for (text, open_later) in [(SEED.to_owned(), 0), (twice, 1)] {
+        let more = "    - {name: \"again\", agent: \"executor\", input: \"task_plan\", parallel: true}\n      \ncheckpoints:";
+        let mut run = Run::new(plan(&text.replace("      \ncheckpoints:", more)), "tidy the attic");
+        starts(&mut run);
+        run.on_item(0, 0, ok("1. sort\n2. sweep"));
+        consult(&mut run, replan).unwrap();
+        let items: Vec<String> = starts(&mut run).into_iter().map(|(_, _, input)| input).collect();
+        assert_eq!(items, ["dust", "paint", "rest"]);
+        (0..3).for_each(|index| assert!(run.on_item(1, index, ok("done"))));
+        let told = consult(&mut run, replan).unwrap();
+        assert_eq!(told.open.len(), open_later);
+        let seen = decisions(&mut run);
+        assert!(
+            matches!(&seen[0], Decision::Replan { stage, items } if stage == "execution" && items.len() == 3)
+        );
+        assert_eq!(matches!(&seen[1], Decision::Replan { stage, .. } if stage == "again"), open_later == 1);
+        assert_eq!(matches!(&seen[1], Decision::Continue { problem: Some(_) }), open_later == 0);
+    }
+}
+
+#[test]
+fn a_coordinator_without_an_answer_does_not_end_the_run() {
+    let mut run = Run::new(plan(SEED), "tidy the attic");
+    starts(&mut run);
+    run.on_item(0, 0, ok("1. sort\n2. sweep"));
+    let asked = run.next_consult().unwrap();
+    assert!(run.on_consult(asked.stage, failed("the model is gone")));
+    let problem = Some("it gave no answer: the model is gone".to_owned());
+    assert_eq!(decisions(&mut run), [Decision::Continue { problem }]);
+    assert_eq!(starts(&mut run).len(), 2);
+}
+
+#[test]
+fn only_a_coordinator_is_asked_and_only_in_a_hierarchy() {
+    for kind in ["hierarchical", "pipeline", "mesh", "graph"] {
+        let mut run = Run::new(stages(kind, &["name: p", "name: q, input: p"]), "go");
+        starts(&mut run);
+        run.on_item(0, 0, ok("p"));
+        assert_eq!(run.next_consult(), None);
+        assert_eq!(starts(&mut run).len(), 1);
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! What happens in a run, for people: what agents say as they say it, and a line for each stage.
 
+mod coordinator;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
@@ -27,11 +29,15 @@ pub(super) struct Progress {
     stages: BTreeMap<String, Stage>,
     /// Columns of the longest stage's name.
     width: usize,
+    /// The coordinator, while it decides.
+    coordinator: Option<String>,
     /// Whether the last line that was written has no end yet.
     is_mid_line: bool,
     /// Whether the last line on the terminal says only that nothing happens.
     is_waiting: bool,
     ended: Option<Ended>,
+    /// The run, if it is kept and can be resumed.
+    stored: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -65,13 +71,31 @@ impl Stage {
 
 impl Progress {
     pub(super) fn new(plan: &Plan) -> Self {
-        let width = plan.stages.iter().map(|stage| printable(&stage.name).width()).max();
+        Self::of(plan.stages.iter().map(|stage| &stage.name))
+    }
+
+    /// Of stages with these names.
+    pub(super) fn of<'n>(stages: impl IntoIterator<Item = &'n String>) -> Self {
+        let width = stages.into_iter().map(|name| printable(name).width()).max();
         Self { width: width.unwrap_or_default(), ..Self::default() }
     }
 
-    /// Shows an event. A node of a later version may send some that this program does not know: they are passed over.
+    /// An error that does not end the run for good says how to go on.
+    pub(super) fn resumable(&self, mut error: CtlError) -> CtlError {
+        if let (CtlError::Refused(document), Some(run)) = (&mut error, &self.stored) {
+            document.message += &format!("; `meshctl workflow resume {run}` goes on with the run");
+        }
+        error
+    }
+
+    /// Shows an event, or prints it as it is where JSON is wanted. A node of a later version may send some that this program does not know: they are passed over.
     pub(super) fn take(&mut self, event: &str, output: &mut Output<'_>) -> io::Result<()> {
-        match serde_json::from_str::<RunEvent>(event) {
+        let known = serde_json::from_str::<RunEvent>(event);
+        if let Ok(RunEvent::RunStored { run }) = &known {
+            self.stored = Some(run.clone());
+        }
+        match known {
+            _ if output.is_json => output.line(event),
             Ok(event) => self.show(event, output),
             Err(_) => Ok(()),
         }
@@ -120,6 +144,25 @@ impl Progress {
                 self.stages.entry(stage).or_default().is_finished = true;
                 self.line(Tone::Plain, &format!("{line}{}", cost(elapsed_ms, tokens)), output)
             }
+            RunEvent::CoordinatorAsked { agent, .. } => {
+                self.coordinator = Some(agent);
+                Ok(())
+            }
+            RunEvent::CoordinatorDecided { .. } => coordinator::decided(self, &event, output),
+            RunEvent::RunStored { run } => {
+                let line = format!("  run {}, kept in the store", printable(&run));
+                self.line(Tone::Faint, &line, output)
+            }
+            RunEvent::ItemRestored { stage, index } => {
+                self.stages.entry(stage.clone()).or_default().finished += 1;
+                let line = format!("    · {} item {} was done before", printable(&stage), index + 1);
+                self.line(Tone::Faint, &line, output)
+            }
+            RunEvent::StageRestored { stage, items, answered, .. } => {
+                let line = self.summary(&stage, items, answered, output);
+                self.stages.entry(stage).or_default().is_finished = true;
+                self.line(Tone::Plain, &format!("{line}  was done before"), output)
+            }
             // The reply that follows says more.
             _ => Ok(()),
         }
@@ -131,8 +174,9 @@ impl Progress {
         if !output.is_terminal || self.is_mid_line {
             return Ok(());
         }
-        let waited: Vec<String> =
-            self.stages.iter().filter_map(|(name, stage)| stage.waited_for(name)).collect();
+        let stages = self.stages.iter().filter_map(|(name, stage)| stage.waited_for(name));
+        let coordinator = self.coordinator.iter().map(|agent| format!("coordinator {}", printable(agent)));
+        let waited: Vec<String> = stages.chain(coordinator).collect();
         let on = if waited.is_empty() { "the mesh".to_owned() } else { waited.join("; ") };
         // One line, or the terminal could not take it back.
         let line = format!("  … waiting for {on}, {}", Rounded(silence));

@@ -236,3 +236,30 @@ fn a_text_that_is_being_written_is_not_broken_by_waiting() {
     let written = String::from_utf8(written).unwrap();
     assert!(written.ends_with("half a line"), "{written:?}");
 }
+
+#[test]
+fn what_a_coordinator_decides_stands_between_the_stages() {
+    let decided = |replanned: Value, items: u64, reason: &str, problem: Value| {
+        json!({"coordinator_decided": {
+            "stage": "plan", "agent": "planner", "node": "beta", "model": "m", "replanned": replanned, "items": items,
+            "text": "", "reason": reason, "problem": problem, "tokens": {"input": 30, "output": 10}, "elapsed_ms": 320,
+        }})
+    };
+    let shown = shown(
+        &[
+            json!({"coordinator_asked": {"stage": "plan", "agent": "planner"}}),
+            decided(Value::Null, 0, "", Value::Null),
+            decided(json!("execution"), 4, "two are too few", Value::Null),
+            decided(Value::Null, 0, "", json!("its answer cannot be read: expected value")),
+        ],
+        ended(&json!({"completed": {"result": "tea"}})),
+    );
+    insta::assert_snapshot!(shown.text, @r"
+        · coordinator planner@beta goes on as planned  320ms  40 tok
+        · coordinator planner@beta re-plans execution ×4  320ms  40 tok
+          two are too few
+        · coordinator planner@beta goes on as planned: its answer cannot be read: expected value  320ms  40 tok
+
+    tea
+    ");
+}
