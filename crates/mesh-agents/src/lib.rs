@@ -3,7 +3,7 @@
 //! ```text
 //!  workflow    pure: a file becomes a plan, a run walks the plan
 //!  workflows   the actors that run it: NODE/workflows, and one for each run
-//!  swarm       tasks that depend on one another: swarm/NAME, which shares them out, and its workers
+//!  swarm       tasks that depend on one another: swarm-NAME, which shares them out, and its workers
 //!  Agent       the actor that does the work: a model with a role
 //!  Models      what the agents of a node think with
 //!  approvals   what people decide before an agent goes on: policies, NODE/approvals, reviews

@@ -1,7 +1,7 @@
 //! Tasks that depend on one another, shared out to workers on any nodes.
 //!
 //! ```text
-//!  Swarm::submit ──► swarm/NAME, the Coordinator ── facts, inputs, results ──► mesh_store: on the disk, then acknowledged
+//!  Swarm::submit ──► swarm-NAME, the Coordinator ── facts, inputs, results ──► mesh_store: on the disk, then acknowledged
 //!                       │ Schedule: who is next         ▲
 //!   the most urgent that │ is ready, that the worker     │ done, failed, and a word now and then
 //!   can do: a lease with │ an epoch                      │

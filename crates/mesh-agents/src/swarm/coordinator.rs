@@ -86,7 +86,7 @@ impl SwarmArgs {
     }
 }
 
-/// The coordinator of one swarm, as an actor of the kind `swarm` under the name `swarm/NAME`. Its workers are
+/// The coordinator of one swarm, as an actor of the kind `swarm` under the name `swarm-NAME`. Its workers are
 /// [`Worker`](super::Worker)s, on any node.
 ///
 /// What it acknowledges is in its node's store. When it crashes, or its process is killed, the next life on the same

@@ -6,7 +6,7 @@ use mesh::{AskError, Failure, Mesh, Message, WireMessage};
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep};
 
-use super::home::{PREFIX, swarm_of};
+use super::home::{PREFIX, TOPICS, swarm_of};
 use super::message::{
     CancelTasks, DescribeSwarm, FetchResult, ListTasks, SubmitTasks, SwarmOrder, SwarmStatus, SwarmTask,
     TaskList, TaskRow, TurnSwarm,
@@ -118,10 +118,16 @@ impl Swarm {
         &self.actor[PREFIX.len()..]
     }
 
-    /// The topic on which it tells its progress ([`SwarmProgress`](super::SwarmProgress)), and the name of its coordinator.
+    /// The name of its coordinator: `swarm-NAME`.
     #[must_use]
-    pub fn topic(&self) -> &str {
+    pub fn coordinator(&self) -> &str {
         &self.actor
+    }
+
+    /// The topic on which it tells its progress ([`SwarmProgress`](super::SwarmProgress)): `swarm/NAME`.
+    #[must_use]
+    pub fn topic(&self) -> String {
+        format!("{TOPICS}{}", self.name())
     }
 
     /// The mesh in which it is found.

@@ -12,8 +12,10 @@ use super::record::{Line, lines};
 use super::{Fact, SwarmOrder};
 use crate::durable::Clock;
 
-/// Before the name of a swarm in that of its coordinator and of its topic.
-pub(super) const PREFIX: &str = "swarm/";
+/// Before the name of a swarm in that of its coordinator, which is found from all nodes: a slash would name one of them.
+pub(super) const PREFIX: &str = "swarm-";
+/// Before the name of a swarm in that of its topic.
+pub(super) const TOPICS: &str = "swarm/";
 /// How long a name is at most: so that it is a run's, too.
 const NAME_BYTES_MAX: usize = 80;
 /// Entries that are read at once: 256 KiB each, and a little more.

@@ -4,7 +4,7 @@ use mesh::{Mesh, Topic};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::home::PREFIX;
+use super::home::TOPICS;
 use super::message::{SwarmProgress, SwarmStatus, TaskChange};
 
 /// Messages that wait to be published. What comes beyond them is not told: followers see the next status.
@@ -23,7 +23,7 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn open(mesh: &Mesh, swarm: &str) -> Result<Self, mesh::SubscribeError> {
-        let topic: Topic<SwarmProgress> = mesh.topic(&format!("{PREFIX}{swarm}"))?;
+        let topic: Topic<SwarmProgress> = mesh.topic(&format!("{TOPICS}{swarm}"))?;
         let (waiting, mut news) = mpsc::channel(WAITING);
         let task = tokio::spawn(async move {
             while let Some(message) = news.recv().await {

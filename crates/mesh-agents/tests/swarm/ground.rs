@@ -74,7 +74,13 @@ impl Ground {
 
     pub(crate) async fn swarm_on(&self, node: &str, args: &SwarmArgs) -> Swarm {
         let swarm = Swarm::start_on(self.mesh(), node, "s", args).await.unwrap();
-        timeout(LIMIT, async { while swarm.status().await.is_err() {} }).await.unwrap();
+        timeout(LIMIT, async {
+            while swarm.status().await.is_err() {
+                a_moment().await;
+            }
+        })
+        .await
+        .unwrap();
         swarm
     }
 
@@ -123,6 +129,11 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl FnMut() -> Result<T
             Ok(seen) => return seen,
             Err(seen) => assert!(Instant::now() < end, "{what}: {seen}"),
         }
-        tokio::task::yield_now().await;
+        a_moment().await;
     }
+}
+
+/// Between two looks.
+pub(crate) async fn a_moment() {
+    let _ = timeout(Duration::from_millis(5), std::future::pending::<()>()).await;
 }

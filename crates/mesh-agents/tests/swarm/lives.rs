@@ -6,7 +6,7 @@ use mesh_agents::swarm::{Coordinator, ReadHistory, Swarm, SwarmArgs, SwarmError}
 use tokio::time::timeout;
 
 use crate::acts::{Act, act};
-use crate::ground::{Ground, LIMIT, args, row, states};
+use crate::ground::{Ground, LIMIT, a_moment, args, row, states};
 
 #[tokio::test]
 async fn what_was_acknowledged_is_there_in_the_next_life_and_what_ran_goes_back() {
@@ -21,7 +21,7 @@ async fn what_was_acknowledged_is_there_in_the_next_life_and_what_ran_goes_back(
     ground.worker("alpha", "w", &[]).await;
     ground.stage.until_at_work(&["held"]).await;
     let before = swarm.status().await.unwrap();
-    ground.stop("alpha", "swarm/s").await;
+    ground.stop("alpha", "swarm-s").await;
     let swarm = ground.swarm(&args()).await;
     let after = swarm.status().await.unwrap();
     assert!(after.life > before.life, "{before:?} {after:?}");
@@ -29,7 +29,7 @@ async fn what_was_acknowledged_is_there_in_the_next_life_and_what_ran_goes_back(
     // Its worker is told that the task is no longer its own, and is given it again.
     let again = async {
         while row(&swarm, "held").await.attempts < 2 {
-            tokio::task::yield_now().await;
+            a_moment().await;
         }
     };
     timeout(LIMIT, again).await.unwrap();
@@ -46,7 +46,7 @@ async fn stop_and_drain_hold_in_the_next_life() {
     swarm.submit(vec![act("a", &Act::Say(1))]).await.unwrap();
     swarm.stop(Duration::ZERO).await.unwrap();
     swarm.drain(Duration::ZERO).await.unwrap();
-    ground.stop("alpha", "swarm/s").await;
+    ground.stop("alpha", "swarm-s").await;
     let swarm = ground.swarm(&args()).await;
     let status = swarm.status().await.unwrap();
     assert!(status.is_stopped && status.is_draining, "{status:?}");
@@ -94,16 +94,16 @@ async fn two_coordinators_of_one_swarm_are_never_at_work_at_once() {
     swarm.submit(vec![act("a", &Act::Say(1))]).await.unwrap();
     // The second cannot have the lease while the first renews it.
     let args = serde_json::to_string(&args()).unwrap();
-    let second = ground.mesh().spawn_kind("beta", Coordinator::KIND, "swarm/s", &args).await;
+    let second = ground.mesh().spawn_kind("beta", Coordinator::KIND, "swarm-s", &args).await;
     let status = swarm.status().await.unwrap();
     assert_eq!((status.node.as_str(), status.life), ("alpha", 1), "{second:?}");
-    ground.stop("alpha", "swarm/s").await;
+    ground.stop("alpha", "swarm-s").await;
     let swarm = Swarm::new(ground.nodes[1].mesh(), "s").unwrap();
     let taken = async {
         loop {
             match swarm.status().await {
                 Ok(status) if status.node == "beta" => return status,
-                _ => tokio::task::yield_now().await,
+                _ => a_moment().await,
             }
         }
     };
@@ -122,7 +122,7 @@ async fn the_history_tells_every_attempt_in_its_order() {
     ground.worker("alpha", "w", &[]).await;
     swarm.join(LIMIT).await.unwrap();
     assert_eq!(states(&swarm).await.len(), 2);
-    let history = ground.mesh().recipient::<ReadHistory>("swarm/s").unwrap();
+    let history = ground.mesh().recipient::<ReadHistory>("swarm-s").unwrap();
     let (mut facts, mut from) = (Vec::new(), 0);
     loop {
         let page = history.ask(ReadHistory { from }).await.unwrap().unwrap();

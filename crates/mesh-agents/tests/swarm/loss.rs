@@ -6,17 +6,17 @@ use mesh::DeadReason;
 use mesh_agents::swarm::{EndTask, HandedTask, PullTask, RenewTask, SwarmArgs, SwarmTask, TaskOutcome};
 
 use crate::acts::{Act, act};
-use crate::ground::{Ground, LIMIT, args, row};
+use crate::ground::{Ground, LIMIT, a_moment, args, row};
 
 impl Ground {
     async fn pull(&self, worker: &str) -> Option<HandedTask> {
-        let coordinator = self.mesh().recipient::<PullTask>("swarm/s").unwrap();
+        let coordinator = self.mesh().recipient::<PullTask>("swarm-s").unwrap();
         let pull = PullTask { worker: worker.to_owned(), capabilities: Default::default(), wait_ms: 10_000 };
         coordinator.ask(pull).timeout(LIMIT).await.unwrap().unwrap()
     }
 
     async fn end(&self, handed: &HandedTask) -> Result<(), String> {
-        let coordinator = self.mesh().recipient::<EndTask>("swarm/s").unwrap();
+        let coordinator = self.mesh().recipient::<EndTask>("swarm-s").unwrap();
         let outcome = TaskOutcome::Done { result: format!("{}", handed.attempt) };
         let end = EndTask { task: handed.task.clone(), epoch: handed.epoch, outcome };
         coordinator.ask(end).timeout(LIMIT).await.unwrap().map_err(|failure| failure.code)
@@ -41,7 +41,7 @@ async fn a_task_whose_worker_says_nothing_goes_to_another_and_the_first_is_refus
     // To say it again, with whatever result, changes nothing.
     ground.end(&HandedTask { attempt: 9, ..second }).await.unwrap();
     assert_eq!(swarm.result::<u64>("a", LIMIT).await.unwrap(), 2);
-    let renew = ground.mesh().recipient::<RenewTask>("swarm/s").unwrap();
+    let renew = ground.mesh().recipient::<RenewTask>("swarm-s").unwrap();
     let late = renew.ask(RenewTask { task: "a".to_owned(), epoch: first.epoch }).await.unwrap();
     assert_eq!(late.unwrap_err().code, "SWARM_FENCED");
 }
@@ -85,7 +85,7 @@ async fn a_task_of_a_node_that_dies_goes_to_a_worker_of_another() {
     ground.worker("alpha", "w", &[]).await;
     let lost = async {
         while row(&swarm, "a").await.attempts < 2 {
-            tokio::task::yield_now().await;
+            a_moment().await;
         }
     };
     tokio::time::timeout(LIMIT, lost).await.unwrap();
@@ -116,7 +116,7 @@ async fn a_failed_worker_returns_to_service_and_a_task_that_ends_its_workers_is_
     assert_eq!(ended, expected.map(|(state, attempts)| (state.to_owned(), attempts)));
     let dead = ground.mesh().dead_letters().list();
     let [letter] = dead.as_slice() else { panic!("{dead:?}") };
-    assert_eq!((letter.path.as_str(), letter.kind.as_str()), ("alpha/swarm/s", "task poison"));
+    assert_eq!((letter.path.as_str(), letter.kind.as_str()), ("alpha/swarm-s", "task poison"));
     let reason = "panicked: the task is poison".to_owned();
     assert_eq!(letter.reason, DeadReason::Poison { reason, times: 3 });
 }

@@ -6,7 +6,7 @@ use mesh_agents::swarm::{DescribeWorker, SwarmArgs, SwarmTask};
 use tokio::time::timeout;
 
 use crate::acts::{Act, SHORT, act};
-use crate::ground::{ACTS, Ground, LIMIT, args, row, states};
+use crate::ground::{ACTS, Ground, LIMIT, a_moment, args, row, states};
 
 #[tokio::test]
 async fn what_is_mapped_on_three_nodes_is_reduced_from_the_results() {
@@ -102,7 +102,11 @@ async fn who_waits_for_a_task_is_given_it_when_it_comes() {
     let ground = Ground::of(&["alpha", "beta"]).await;
     let swarm = ground.swarm(&args()).await;
     ground.worker("beta", "w", &[]).await;
-    let waits = async { while swarm.status().await.unwrap().waiting_workers == 0 {} };
+    let waits = async {
+        while swarm.status().await.unwrap().waiting_workers == 0 {
+            a_moment().await;
+        }
+    };
     timeout(LIMIT, waits).await.unwrap();
     swarm.submit(vec![act("a", &Act::Say(7))]).await.unwrap();
     assert_eq!(swarm.result::<u64>("a", LIMIT).await.unwrap(), 7);
@@ -112,7 +116,7 @@ async fn who_waits_for_a_task_is_given_it_when_it_comes() {
 async fn followers_are_told_what_happens_when_it_is_on_the_disk() {
     let ground = Ground::of(&["alpha", "beta"]).await;
     let swarm = ground.swarm(&args()).await;
-    let mut following = ground.nodes[1].mesh().follow(swarm.topic(), None).await.unwrap();
+    let mut following = ground.nodes[1].mesh().follow(&swarm.topic(), None).await.unwrap();
     // Until the coordinator's node has heard of the subscription, it tells nobody.
     let heard = async {
         let mut number = 0;
