@@ -71,7 +71,8 @@ impl Home {
             Err(StoreError::NotFound { .. }) => create(&store, &run, &clock, cx).await?,
             Err(error) => return Err(error.into()),
         }
-        let holder: Name = format!("{}@{}", cx.mesh.node_name(), *BOOT).parse()?;
+        let holder =
+            Holder { process: format!("{}@{}", cx.mesh.node_name(), *BOOT), life: cx.epoch.unwrap_or(0) };
         let lease = take(&store, &run, &holder, lease_ms, &clock).await?;
         Ok(Self { store, lease, lease_ms, clock })
     }
@@ -140,11 +141,30 @@ async fn create(store: &Store, run: &RunId, clock: &Clock, cx: &SpawnContext) ->
     }
 }
 
-/// Takes the lease: at once if a former life in this process has it, which is over; else when its time is over.
+/// A life of a coordinator: its process, and which of the lives of a placed actor it is.
+struct Holder {
+    process: String,
+    life: u64,
+}
+
+impl Holder {
+    fn name(&self) -> Result<Name, StartError> {
+        Ok(format!("{}:{}", self.process, self.life).parse()?)
+    }
+
+    /// Whether who holds the lease is over: a former life in this process, or an earlier one of the same placed actor, which
+    /// may be on the other side of a cut and not know that it is over. It is refused from then on.
+    fn is_after(&self, by: &Name) -> bool {
+        let Some((process, life)) = by.as_str().rsplit_once(':') else { return false };
+        process == self.process || life.parse().is_ok_and(|life: u64| life < self.life)
+    }
+}
+
+/// Takes the lease: at once from a life that is over, else when its time is over.
 async fn take(
     store: &Store,
     run: &RunId,
-    holder: &Name,
+    holder: &Holder,
     lease_ms: u32,
     clock: &Clock,
 ) -> Result<Lease, StartError> {
@@ -152,9 +172,9 @@ async fn take(
     let end_ms = clock.now_ms() + PATIENCE * i64::from(lease_ms);
     loop {
         let now_ms = clock.now_ms();
-        match store.acquire(resource(), holder.clone(), lease_ms, now_ms).await {
+        match store.acquire(resource(), holder.name()?, lease_ms, now_ms).await {
             Ok(lease) => return Ok(lease),
-            Err(StoreError::Held { by, epoch, until_ms, .. }) if by == *holder => {
+            Err(StoreError::Held { by, epoch, until_ms, .. }) if holder.is_after(&by) => {
                 let former = Lease { resource: resource(), holder: by, epoch, until_ms };
                 match store.release(&former).await {
                     Ok(()) | Err(StoreError::Fenced { .. }) => {}

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh::{Authority, MemoryNetwork, Mesh, Node, NodeConfig, Runtimes, Stop};
+use mesh::{AskError, Authority, MemoryNetwork, Mesh, Node, NodeConfig, Runtimes, Stop};
 use mesh_agents::swarm::{Coordinator, ListTasks, Swarm, SwarmArgs, SwarmError, TaskRow, Worker, WorkerArgs};
 use mesh_store::{SqliteOptions, Store};
 use tokio::time::{Instant, timeout};
@@ -73,7 +73,16 @@ impl Ground {
     }
 
     pub(crate) async fn swarm_on(&self, node: &str, args: &SwarmArgs) -> Swarm {
-        let swarm = Swarm::start_on(self.mesh(), node, "s", args).await.unwrap();
+        let starts = async {
+            loop {
+                match Swarm::start_on(self.mesh(), node, "s", args).await {
+                    // A former one is still ending.
+                    Err(SwarmError::Mesh(AskError::NameTaken { .. })) => a_moment().await,
+                    started => return started.unwrap(),
+                }
+            }
+        };
+        let swarm = timeout(LIMIT, starts).await.unwrap();
         timeout(LIMIT, async {
             while swarm.status().await.is_err() {
                 a_moment().await;
