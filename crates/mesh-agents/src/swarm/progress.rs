@@ -45,10 +45,10 @@ impl Progress {
                 tracing::debug!(swarm = status.swarm, "progress comes faster than it is told");
             }
         };
-        match changes.is_empty() {
-            true => tell(&[]),
-            false => changes.chunks(CHANGES).for_each(tell),
+        if changes.is_empty() {
+            tell(&[]);
         }
+        changes.chunks(CHANGES).for_each(tell);
     }
 }
 
