@@ -47,6 +47,9 @@ pub(super) async fn attempt<W: Work>(swarm: &Swarm, work: W, handed: HandedTask)
         },
         () = renewals => {
             tracing::info!(task = handed.task, epoch = handed.epoch, "task was taken from its worker");
+            // The next one begins when this one has ended: a worker never has two.
+            working.0.abort();
+            let _ = (&mut working.0).await;
             Ended { work: None, outcome: None }
         }
     }
