@@ -34,6 +34,8 @@ torture: tools ## hundreds of kills and cuts, thousands of random cases (two hou
 	BIN=$(BIN) MESH_PLACEMENT_KILLS=100 MESH_PLACEMENT_ACTORS=1000 \
 		$(CARGO) test -p integration-tests --test it -- --test-threads=1 placement::
 	BIN=$(BIN) MESH_RUN_KILLS=200 $(CARGO) test -p integration-tests --test it -- --test-threads=1 runs::
+	BIN=$(BIN) MESH_SWARM_TASKS=10000 MESH_SWARM_KILLS=20 \
+		$(CARGO) test -p integration-tests --test it -- --test-threads=1 swarm::
 	BIN=$(BIN) MESH_ROLLS=20 $(CARGO) test -p integration-tests --test it -- --test-threads=1 rolling::
 	BIN=$(BIN) MESH_KILLS=100 MESH_CUTS=20 MESH_CUT_SECONDS=30 MESH_STREAM_SECONDS=60 \
 		$(CARGO) test -p integration-tests --test it -- --test-threads=1 faults:: streams::

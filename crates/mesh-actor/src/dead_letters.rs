@@ -149,6 +149,12 @@ impl DeadLetters {
         self.news.subscribe()
     }
 
+    /// Lists what an actor has given up that was no message of its mailbox, as a task that ended all of its workers. It
+    /// cannot be sent again.
+    pub fn list_lost(&self, path: &str, kind: &str, reason: DeadReason) {
+        self.add(path, kind, 0, reason, None);
+    }
+
     /// Keeps a message that nobody will handle.
     pub(crate) fn add(
         &self,

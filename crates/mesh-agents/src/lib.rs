@@ -3,7 +3,7 @@
 //! ```text
 //!  workflow    pure: a file becomes a plan, a run walks the plan
 //!  workflows   the actors that run it: NODE/workflows, and one for each run
-//!  swarm       pure: tasks that depend on one another, and which worker has which
+//!  swarm       tasks that depend on one another: swarm-NAME, which shares them out, and its workers
 //!  Agent       the actor that does the work: a model with a role
 //!  Models      what the agents of a node think with
 //!  approvals   what people decide before an agent goes on: policies, NODE/approvals, reviews
@@ -16,7 +16,7 @@
 //!
 //! - [`workflow`]: a workflow file is read, checked and resolved into a plan, and a run walks that plan.
 //! - [`workflows`]: runs as actors, which spread their agents over the mesh.
-//! - [`swarm`]: who does what next, by priorities, dependencies, capabilities and leases.
+//! - [`swarm`]: who does what next, by priorities, dependencies, capabilities and leases; on the disk, over the mesh.
 //! - [`durable`]: agents whose steps are stored as they are done, and go on where they were left.
 //! - [`assistant`]: a model that calls tools until its task is done, as a durable agent.
 //! - [`tools`]: what agents may do in the world, as actors with hooks and a ledger.

@@ -21,6 +21,7 @@ mod placement;
 mod runs;
 mod store;
 mod stream;
+mod swarm;
 mod table;
 mod tools;
 mod topic;
@@ -163,6 +164,7 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
         Command::Drain { node, timeout } => drain::drain(mesh, node, *timeout, output).await,
         Command::Memory(args) => memory::memory(mesh, args, output).await,
         Command::Runs(command) => runs::runs(mesh, command, output).await,
+        Command::Swarm(command) => swarm::swarm(mesh, command, output).await,
         Command::Tools(command) => tools::run(mesh, command, output).await,
         Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(mesh, args, output).await,
         Command::Workflow(WorkflowCommand::Resume(args)) => workflow::resume(mesh, args, output).await,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 mod guarded;
 mod placed;
+mod worker;
 
 pub use guarded::{Done, Guard, Guarded, ListDone};
 use guarded::{GUARDED, GuardedActor};

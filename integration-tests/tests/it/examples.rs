@@ -60,6 +60,12 @@ tuesday.txt: bearing changed, pump quiet
 }
 
 #[test]
+fn a_swarm_counts_the_words_of_documents() {
+    let expected = "2 documents\n     4 tides\n     2 harbour\n     1 follow\n     1 knows\n     1 nobody\n";
+    assert_eq!(output("swarm", &["examples/fixtures/library"]), expected);
+}
+
+#[test]
 fn an_agent_in_a_binary_of_its_own_is_spawned_and_asked_from_any_node() {
     let lab = Lab::new();
     let alpha = lab.start("alpha");

@@ -14,6 +14,7 @@ mod refusals;
 mod rolling;
 mod runs;
 mod streams;
+mod swarm;
 mod tidy;
 mod tools;
 mod topics;

@@ -126,6 +126,9 @@ pub enum Command {
     /// Start, see and control runs of durable agents
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// Give a swarm tasks, and see what became of them
+    #[command(subcommand)]
+    Swarm(super::swarm::SwarmCommand),
     /// Back up and restore the store of runs, on the machine that has it
     #[command(subcommand)]
     Store(StoreCommand),

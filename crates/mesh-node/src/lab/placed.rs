@@ -6,9 +6,11 @@ use mesh::{
     Actor, Context, Handler, Kinds, Message, NodeBuilder, SpawnContext, Spawnable, StartError, WireActor,
     WireMessage,
 };
+use mesh_agents::swarm::Worker;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::worker::LabWork;
 use super::{Echo, Echoed};
 
 /// The kind under which nodes with lab actors register it.
@@ -40,9 +42,12 @@ struct Placed {
     node: Arc<str>,
 }
 
-/// Lets the node run actors of the kind, if it is to have lab actors.
+/// Lets the node run actors of the kind, and workers of swarms, if it is to have lab actors.
 pub(crate) fn register(builder: NodeBuilder, has_lab_actors: bool) -> NodeBuilder {
-    if has_lab_actors { builder.register::<Placed>(KIND) } else { builder }
+    if !has_lab_actors {
+        return builder;
+    }
+    builder.register::<Placed>(KIND).register::<Worker<LabWork>>(LabWork::KIND)
 }
 
 impl Actor for Placed {}

@@ -21,6 +21,8 @@ pub enum Fact {
         attempt: u32,
         /// Under which epoch.
         epoch: u64,
+        /// Who was given it.
+        worker: String,
     },
     /// A task has ended, for good.
     Ended {
@@ -38,7 +40,8 @@ impl Schedule {
     /// its attempts are used up; no task that has ended is begun again.
     ///
     /// `epoch` is what the new one's epochs are higher than, besides those in the facts: others may have been given and
-    /// not been written down. Facts of tasks that were never added are passed by.
+    /// not been written down. Facts of tasks that were never added are passed by. What follows from the facts only now, that a
+    /// task was in its last attempt, is a new fact.
     #[must_use]
     pub fn restore(
         config: ScheduleConfig,
@@ -58,15 +61,15 @@ impl Schedule {
         for fact in later {
             schedule.recall(now_ms, fact);
         }
-        schedule.bury(now_ms);
         schedule.facts.clear();
+        schedule.bury(now_ms);
         schedule
     }
 
     fn recall(&mut self, now_ms: u64, fact: Fact) {
         match fact {
             Fact::Added { .. } => {}
-            Fact::Begun { task, attempt, epoch } => {
+            Fact::Begun { task, attempt, epoch, .. } => {
                 self.epoch = self.epoch.max(epoch);
                 if let Some(number) = self.by_id.get(&task) {
                     self.tasks[*number].attempts = attempt;

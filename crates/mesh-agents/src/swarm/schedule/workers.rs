@@ -34,6 +34,7 @@ impl Schedule {
             task: assignment.task.clone(),
             attempt: assignment.attempt,
             epoch: self.epoch,
+            worker: worker.to_owned(),
         });
         Some(assignment)
     }
@@ -81,6 +82,15 @@ impl Schedule {
     pub fn lose(&mut self, now_ms: u64, worker: &str) {
         if let Some(task) = self.running.get(worker).copied() {
             self.take_back(now_ms, task);
+        }
+    }
+
+    /// Who has a task, if anybody.
+    #[must_use]
+    pub fn worker_of(&self, task: &str) -> Option<&str> {
+        match &self.tasks[*self.by_id.get(task)?].state {
+            State::Running(assignment) => Some(&assignment.worker),
+            State::Blocked { .. } | State::Ready | State::Ended { .. } => None,
         }
     }
 
