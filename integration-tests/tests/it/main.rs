@@ -12,6 +12,7 @@ mod refusals;
 mod rolling;
 mod runs;
 mod streams;
+mod threats;
 mod tidy;
 mod tools;
 mod topics;

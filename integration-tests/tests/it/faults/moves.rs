@@ -29,7 +29,8 @@ fn addr_of(hosts: &Hosts, at: &Node, name: &str) -> Result<String, String> {
 fn a_stream_goes_on_when_its_client_gets_another_address() {
     let Some(hosts) = Hosts::new(3) else { return };
     let (h1, _h2) = (hosts.start(1), hosts.start(2));
-    let mut gaps = Figures::new("a client that moves: the longest pause of its stream, each of three", GAP_MAX);
+    let mut gaps =
+        Figures::new("a client that moves: the longest pause of its stream, each of three", GAP_MAX);
     // The actor is on the node that is dialled, or behind it.
     let count = json!({"to": 1_000_000, "every_ms": 20, "pad": 100}).to_string();
     eventually("h2 answers through h1", PATIENCE, || {
