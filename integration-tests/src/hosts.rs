@@ -52,6 +52,25 @@ impl Hosts {
         self.lab.start_within(within, &name, &format!("{}:{PORT}", Net::ip(host)), args)
     }
 
+    /// As [`Hosts::start`], on a host that has the address `ip` by now: it listens on whatever it has, and is reached there.
+    ///
+    /// # Panics
+    /// As [`Lab::start`].
+    #[must_use]
+    pub fn start_at(&self, host: u8, ip: &str) -> Node {
+        let (seed, advertised) = (format!("{}:{PORT}", Net::ip(1)), format!("{ip}:{PORT}"));
+        let name = Self::name(host);
+        let within = |program: &Path| self.net.command(host, program);
+        let args = ["--join", &seed, "--advertise", &advertised];
+        self.lab.start_within(within, &name, &format!("0.0.0.0:{PORT}"), &args)
+    }
+
+    /// A `meshctl` on a host, that speaks to `node`.
+    #[must_use]
+    pub fn ctl_on<'a>(&'a self, host: u8, node: &Node) -> Ctl<'a> {
+        self.lab.ctl_within(node.addr(), move |program| self.net.command(host, program))
+    }
+
     /// A `meshctl` on the host of `node`, that speaks to it.
     ///
     /// # Panics

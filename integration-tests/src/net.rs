@@ -88,6 +88,18 @@ impl Net {
         self.set_rules("ip protocol icmp drop").expect("it was possible when the network was made");
     }
 
+    /// Gives a host another address, as when a machine moves to another network or its lease runs out: the old one is gone,
+    /// and whatever was sent there is lost.
+    ///
+    /// # Panics
+    /// If the host does not have that address, or another one has the new one.
+    pub fn readdress(&self, host: u8, from: &str, to: &str) {
+        // The other hosts find the new address by asking for it; nobody answers for the old one any more.
+        let script = format!("ip addr add {to}/24 dev eth0\nip addr del {from}/24 dev eth0");
+        let host = &self.hosts[usize::from(host) - 1];
+        host.shell(&script).expect("what was done when the network was made can be done again");
+    }
+
     /// Nothing passes between these two groups of hosts, in either direction.
     ///
     /// # Panics

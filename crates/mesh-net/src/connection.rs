@@ -76,7 +76,9 @@ impl Connection {
         self.shared.stable_id
     }
 
-    /// The peer's current address. It may change while the connection lives (QUIC migration).
+    /// The peer's current address. It may change while the connection lives (QUIC migration): a peer that dialled may
+    /// move to another address or port, and what is in flight goes on. One that was dialled may not (RFC 9000 §9): its
+    /// connection ends with the idle timeout, and it is to be dialled anew.
     pub fn remote_addr(&self) -> SocketAddr {
         match &self.shared.link {
             Link::Quic(connection) => crate::endpoint::canonical(connection.remote_address()),

@@ -83,7 +83,6 @@ fn run(args: &CtlArgs, mut output: Output<'_>) -> Result<(), CtlError> {
             workflow::check(file, *strict, &mut output)
         }
         Command::Token(TokenCommand::Create(token)) => trust::create_token(args, token, &mut output),
-        Command::Ca(command) => trust::ca(args, command, &mut output),
         Command::Store(command) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(store::run(args, command, &mut output))
@@ -103,6 +102,12 @@ async fn on_the_mesh(args: &CtlArgs, output: &mut Output<'_>) -> Result<(), CtlE
     if let Command::Enroll(enroll) = &args.command {
         return tokio::select! {
             enrolled = trust::enroll(args, enroll, output) => enrolled,
+            _ = signals.next() => Err(CtlError::Interrupted),
+        };
+    }
+    if let Command::Ca(command) = &args.command {
+        return tokio::select! {
+            done = trust::ca(args, command, output) => done,
             _ = signals.next() => Err(CtlError::Interrupted),
         };
     }

@@ -8,7 +8,7 @@ use mesh_net::Identity;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::error::chain;
-use crate::state::{NodeState, Signer, Stamp, is_due, stamp};
+use crate::state::{FileDenials, NodeState, Signer, Stamp, StateFolder, is_due, stamp};
 
 /// How often the files are looked at: a peer that is denied is cut off within two of these.
 const LOOK: Duration = Duration::from_millis(500);
@@ -39,7 +39,7 @@ impl<'a> Guard<'a> {
         let mut next_renewal = Instant::now();
         loop {
             tick.tick().await;
-            self.follow_denied();
+            self.follow_denied().await;
             self.follow_certificate();
             if next_renewal <= Instant::now() && is_due(self.identity.credential()) {
                 self.renew().await;
@@ -50,22 +50,16 @@ impl<'a> Guard<'a> {
         }
     }
 
-    fn follow_denied(&mut self) {
-        let file = self.state.denied();
-        let now = stamp(file.path());
+    /// Somebody may have changed the list by hand, or another node of the folder has.
+    async fn follow_denied(&mut self) {
+        let now = stamp(self.state.denied().path());
         if now == self.seen[0] {
             return;
         }
         self.seen[0] = now;
-        match file.list() {
-            Ok(list) => {
-                tracing::info!(target: "audit", entries = list.iter().count(), "deny list is read");
-                self.node.deny(list);
-            }
-            // The last good list holds: a slip of the hand lets nobody in.
-            Err(error) => {
-                tracing::error!(error = %chain(&error), "deny list cannot be read, the last one holds")
-            }
+        // The last good list holds: a slip of the hand lets nobody in.
+        if let Err(error) = self.node.reread_denials().await {
+            tracing::error!(error = %chain(&error), "deny list cannot be read, the last one holds");
         }
     }
 
@@ -113,6 +107,11 @@ impl<'a> Guard<'a> {
             Err(error) => tracing::error!(error = %chain(&error), "the new certificate cannot be used"),
         }
     }
+}
+
+/// Where the nodes of a state folder keep who is denied in the mesh.
+pub(crate) fn denials(state: StateFolder) -> Arc<dyn mesh::DenialStore> {
+    Arc::new(FileDenials::new(state))
 }
 
 /// What lets a node issue certificates, if it has the authority's key.

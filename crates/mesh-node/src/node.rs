@@ -294,7 +294,8 @@ impl Node {
             Some(issuer) => builder.issuer(issuer),
             None => builder,
         };
-        let builder = lab::register(builder.deny(state.denied_at_start().clone()), self.settings.lab_actors);
+        let builder =
+            lab::register(builder.denials(guard::denials(self.state_folder())), self.settings.lab_actors);
         let builder = self.registrations.iter().fold(builder, |builder, register| register(builder));
         builder.start(state.identity().clone(), runtimes.clone()).await
     }

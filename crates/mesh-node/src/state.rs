@@ -6,6 +6,7 @@
 //!   ca/      ca.pem  ca.key     the certificate authority of the mesh; without ca.key another machine has it
 //!   client/  ca.pem  cert.pem  key.pem          who meshctl is
 //!   denied                      who is not let in any more, an entry a line
+//!   denials.json                when that was said of each, and who is let in again
 //!   nodes/NAME/  cert.pem  key.pem  lock  ready.json       lock: held by the node's process for as long as it runs
 //!                http-token     what callers of its HTTP interface have to show
 //!                store.db       the runs of its durable agents, unless they are elsewhere
@@ -19,6 +20,7 @@
 //! This module knows nothing of settings, and never repairs what it cannot read: it says what to do.
 
 mod authority;
+mod denials;
 mod denied;
 mod error;
 mod file;
@@ -34,6 +36,7 @@ use mesh_net::{Identity, Lives};
 use mesh_proto::GrantSet;
 
 pub(crate) use self::authority::Signer;
+pub(crate) use self::denials::FileDenials;
 pub(crate) use self::denied::{DeniedFile, Stamp, stamp};
 pub use self::error::StateError;
 pub(crate) use self::file::replace;
@@ -194,6 +197,21 @@ impl StateFolder {
         DeniedFile::new(&self.root)
     }
 
+    /// Writes an entry into the list of who is denied, or takes it out; its nodes follow that, and tell the mesh.
+    pub(crate) fn list_denied(&self, who: &mesh_net::Denied, is_denied: bool) -> Result<(), StateError> {
+        let _lock = self.lock()?;
+        let file = self.denied();
+        let mut list = file.read()?;
+        if list.contains(who) == is_denied {
+            return Ok(());
+        }
+        list.retain(|entry| entry != who);
+        if is_denied {
+            list.push(who.clone());
+        }
+        file.write(&list)
+    }
+
     /// The identity of clients, made by the first node that used this folder.
     ///
     /// # Errors
@@ -264,6 +282,11 @@ impl StateFolder {
 /// Whether there is a client's identity in a folder.
 pub(crate) fn is_client(folder: &Path) -> bool {
     folder.join("cert.pem").exists()
+}
+
+/// Stores a client's certificate that was renewed, beside its key.
+pub(crate) fn store_client_certificate(folder: &Path, identity: &Identity) -> Result<(), StateError> {
+    write_new(&folder.join("cert.pem"), &identity.to_pem().cert)
 }
 
 /// The node through which a client was enrolled.

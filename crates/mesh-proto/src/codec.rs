@@ -5,9 +5,14 @@
 //! version byte of every stream's preamble, and wrapped by rules against what it allows:
 //!
 //! - a length claim allocates before a byte is read: every decode has a byte limit;
+//! - it counts what it reads, not what that becomes: elements are paid for by their size in memory ([`Bounded`]);
 //! - `Vec<()>` of 2^32 spins even under a limit: no zero-size element in a wire type;
 //! - a recursive type overflows the stack: no recursive wire type;
 //! - trailing bytes pass: what was consumed must be what was given.
+
+mod bounded;
+
+pub use bounded::Bounded;
 
 use crate::frame::CONTROL_BYTES_MAX;
 use bincode::{Decode, Encode, config};
@@ -95,7 +100,7 @@ pub(crate) fn decode_front<T: Decode<()>>(bytes: &[u8]) -> Result<(T, usize), De
 #[inline]
 pub fn decode_payload<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     match bincode::serde::decode_from_slice(bytes, PAYLOAD) {
-        Ok((value, taken)) if taken == bytes.len() => Ok(value),
+        Ok((Bounded(value), taken)) if taken == bytes.len() => Ok(value),
         Ok((_, taken)) => Err(trailing::<T>(taken, bytes.len())),
         Err(error) => Err(malformed::<T>(&error)),
     }

@@ -28,8 +28,8 @@ mod path;
 mod topics;
 
 pub use codec::{
-    DECODE_BYTES_MAX, DecodeError, EncodeError, decode_frame, decode_payload, encode_frame, encode_payload,
-    encode_payload_to_vec,
+    Bounded, DECODE_BYTES_MAX, DecodeError, EncodeError, decode_frame, decode_payload, encode_frame,
+    encode_payload, encode_payload_to_vec,
 };
 pub use directory::{
     Answer, CAPABILITIES_MAX, Delta, Digest, Directory, Entry, Known, NAMES_MAX, Need, Publication, Taken,

@@ -20,7 +20,10 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use tokio::sync::{Notify, oneshot};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 
 mod charge;
 mod errors;
@@ -193,29 +196,29 @@ impl Channel {
         written.unwrap_or(Err(Unsent::Later))
     }
 
-    /// Sends a payload, waiting in line for credit and then for room in the lane.
+    /// Sends a payload, waiting in line for credit and then for room in the lane; what is left of the time until `deadline`
+    /// then is the message's.
     ///
     /// Cancel safe: dropped before its frame is in the lane, it leaves nothing behind.
     pub(crate) async fn send(
         self: &Arc<Self>,
         header: MessageHeader,
         payload: Bytes,
+        deadline: Option<Instant>,
     ) -> Result<(), AskError> {
         let terms = self.opened().await.map_err(error_of)?;
         if payload.len() > MESSAGE_BYTES_MAX {
             return Err(self.too_large(payload.len()));
         }
         let charge = self.charge(Weight::of_message(payload.len(), terms.capacity)).await?;
-        self.forward(header, payload).await?;
-        charge.spend();
-        Ok(())
-    }
-
-    /// Puts a frame whose credit was charged into its lane, waiting for room there.
-    async fn forward(&self, header: MessageHeader, payload: Bytes) -> Result<(), AskError> {
         let lane = self.session.lane(lane_of(header.sender, self.number));
+        let mut header = header;
         loop {
+            // The wait was for the mailbox, and it was as long as the message had.
+            let left = budget_ms(deadline, Instant::now);
+            header.budget_ms = left.ok_or_else(|| self.mailbox_full(&terms))?;
             if lane.try_push(|buffer| self.append(header, &payload, buffer)).is_ok() {
+                charge.spend();
                 return Ok(());
             }
             if lane.room().await.is_err() {

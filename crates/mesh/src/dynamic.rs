@@ -6,7 +6,7 @@ use crate::{
     mesh::Mesh,
     pending::{Answer, Waiter},
     port::Local,
-    remote::{Asked, Named, elapsed_ms, header, name_stream, open, within},
+    remote::{Asked, Named, elapsed_ms, expired, header, name_stream, open, within},
     session::Session,
     shared::{Place, Shared},
     stream_in::{Reading, StreamIn},
@@ -59,6 +59,9 @@ pub(crate) async fn ask_once(
 ) -> Result<Answered, AskError> {
     let started = Instant::now();
     let path = request.path;
+    if deadline <= started {
+        return Err(expired(path));
+    }
     let (reply, replied) = oneshot::channel();
     let mut sent = send(mesh, request, Some(Waiter::Ask(reply)), deadline, deadline).await?;
     let waits = async { Ok(replied.await.unwrap_or(Answer::Lost)) };
@@ -78,6 +81,9 @@ pub(crate) async fn tell(
     body: &str,
     timeout: Duration,
 ) -> Result<(), Failure> {
+    if timeout.is_zero() {
+        return Err(failure_of(&expired(path), &mesh.shared().me.name));
+    }
     let deadline = Instant::now() + timeout;
     let told = tell_once(mesh, path, kind, json(body), deadline, deadline).await;
     told.map_err(|error| failure_of(&error, &mesh.shared().me.name))
@@ -219,11 +225,11 @@ async fn send_there(
     let meta = Meta { deadline: request.deadline, ..Meta::default() };
     let header = MessageHeader {
         correlation: asked.as_ref().map_or(0, |asked| asked.correlation),
-        ..header(&channel, kind, content, &meta, Instant::now)
+        ..header(&channel, kind, content, &meta, Instant::now).ok_or_else(|| expired(request.path))?
     };
     let full =
         || channel.terms().map_or_else(|| session.unreachable(false), |terms| channel.mailbox_full(&terms));
-    within(Some(room_until), channel.send(header, payload), full).await?;
+    within(Some(room_until), channel.send(header, payload, request.deadline), full).await?;
     let (stream, asked) = match (stream, asked) {
         (Some(stream), Some(asked)) => (stream, asked),
         (_, None) => return Ok(Sent::Tell),
@@ -265,13 +271,14 @@ async fn send_here(
         }
         None => None,
     };
+    let budget_ms = crate::channel::budget_ms(request.deadline, Instant::now);
     let header = MessageHeader {
         channel: 0,
         kind: u16::try_from(kind).unwrap_or(u16::MAX),
         content,
         correlation: asked.as_ref().map_or(0, |asked| asked.correlation),
         sender: 0,
-        budget_ms: crate::channel::budget_ms(request.deadline, Instant::now),
+        budget_ms: budget_ms.ok_or_else(|| expired(request.path))?,
         body: None,
     };
     let path: Arc<str> = shared.full_path(request.path).into();

@@ -21,8 +21,13 @@ use std::{
     collections::{HashMap, VecDeque},
     fmt,
     sync::Arc,
+    time::Duration,
 };
 use tokio::time::Instant;
+
+/// How long a peer may take to give back credit that it is asked for: 30 s. Ours do at once, and one that stands still is
+/// not heard for so long.
+const RETURN_MAX: Duration = Duration::from_secs(30);
 
 /// One channel that a peer has opened to an actor here.
 pub(crate) struct Inlet {
@@ -44,7 +49,8 @@ struct State {
     wanted: Option<Weight>,
     /// Whether room is being reserved for it.
     is_reserving: bool,
-    is_reclaiming: bool,
+    /// Since when it is waited for what the peer gives back.
+    reclaiming: Option<Instant>,
     closed: Option<Failure>,
 }
 
@@ -76,7 +82,7 @@ impl Inlet {
             held: HashMap::new(),
             wanted: None,
             is_reserving: false,
-            is_reclaiming: false,
+            reclaiming: None,
             closed: None,
         };
         let kinds = u16::try_from(port.kinds().len()).unwrap_or(u16::MAX);
@@ -218,7 +224,7 @@ impl Inlet {
 
     fn top_up_locked(&self, state: &mut State) {
         // A sender that waits is served in line with all others, by its reservation.
-        if state.wanted.is_some() || state.is_reclaiming || state.closed.is_some() {
+        if state.wanted.is_some() || state.reclaiming.is_some() || state.closed.is_some() {
             return;
         }
         let wanted = state.credit.wanted();
@@ -303,9 +309,15 @@ impl Inlet {
     /// Asks the peer for credit that it does not use, because others wait for the same mailbox.
     pub(crate) fn reclaim(&self) {
         let mut state = self.state.lock();
-        let is_idle = state.wanted.is_none() && !state.is_reclaiming && state.closed.is_none();
+        let now = Instant::now();
+        if state.reclaiming.is_some_and(|since| now.duration_since(since) >= RETURN_MAX) {
+            drop(state);
+            // Room that nobody uses must not be kept from those who wait for it.
+            return self.session.violation("gives back no credit that it is asked for");
+        }
+        let is_idle = state.wanted.is_none() && state.reclaiming.is_none() && state.closed.is_none();
         if is_idle && state.credit.outstanding() != Weight::ZERO {
-            state.is_reclaiming = true;
+            state.reclaiming = Some(now);
             self.session.control(&Control::Reclaim { channel: self.number });
         }
     }
@@ -317,7 +329,7 @@ impl Inlet {
     pub(crate) fn on_return(self: &Arc<Self>, returned: Weight) -> Result<(), Overrun> {
         let mut state = self.state.lock();
         let freed = state.credit.take_back(returned)?;
-        state.is_reclaiming = false;
+        state.reclaiming = None;
         state.room.free(freed);
         self.serve_want(&mut state);
         Ok(())

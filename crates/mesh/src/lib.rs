@@ -83,7 +83,7 @@ pub use router::Balance;
 pub use session::HelloError;
 pub use ticket::InvalidTicket;
 pub use topics::{Delivery, Following, Publish, Published, SubscribeError, Topic};
-pub use trust::RenewError;
+pub use trust::{DENIALS_MAX, Denial, DenialBook, DenialStore, DenialStoreError, Deny, DenyRow, RenewError};
 pub use wire::{KindError, Kinds, WireActor, WireMessage, raw_bytes};
 
 pub use mesh_actor::{

@@ -12,7 +12,7 @@ use crate::{
     registry::{Registry, Spawnable},
     shared::{Me, Reclaimer, Role, Shared},
     tasks::Tasks,
-    trust::{self, Trust},
+    trust::{self, DenialStore, DenialStoreError, Denials, Trust},
 };
 use mesh_actor::{ActorSpec, Class, Runtimes, System};
 use mesh_net::{BindError, CloseCode, DenyList, Endpoint, Identity, Issuer, PeerIdentity};
@@ -34,6 +34,7 @@ pub struct NodeBuilder {
     registry: Registry,
     issuer: Option<Arc<Issuer>>,
     denied: DenyList,
+    denials: Denials,
     epochs: Arc<dyn EpochSource>,
 }
 
@@ -62,6 +63,9 @@ pub enum StartNodeError {
         /// Every seed with its reason.
         failures: Vec<(String, JoinFailure)>,
     },
+    /// Who is denied in the mesh can't be read.
+    #[error(transparent)]
+    Denials(#[from] DenialStoreError),
     /// The runtime is shutting down.
     #[error("the runtime is shutting down")]
     Runtime,
@@ -85,6 +89,7 @@ impl Node {
             registry: Registry::default(),
             issuer: None,
             denied: DenyList::default(),
+            denials: Denials::default(),
             epochs: Arc::new(OldestMember),
         }
     }
@@ -199,10 +204,18 @@ impl NodeBuilder {
         self
     }
 
-    /// Peers that are not let in, from the first moment. [`Node::deny`] replaces the list.
+    /// Peers that are not let in by this node, from the first moment. [`Node::deny`] replaces the list.
     #[must_use]
     pub fn deny(mut self, denied: DenyList) -> Self {
         self.denied = denied;
+        self
+    }
+
+    /// Where the node keeps who is denied in the whole mesh ([`Deny`](crate::Deny)), and finds it when it starts. By default
+    /// it keeps that for as long as it runs, and has it from the others when it is back.
+    #[must_use]
+    pub fn denials(mut self, store: Arc<dyn DenialStore>) -> Self {
+        self.denials = Denials::new(store);
         self
     }
 
@@ -270,7 +283,6 @@ impl NodeBuilder {
             boot: crate::shared::boot_now(),
             cluster: peer_id.cluster.as_str().into(),
         };
-        endpoint.deny(self.denied);
         let network = runtimes.network.clone();
         let (loss_probe, stream_parking) = (self.config.transport.loss_probe, self.config.stream_parking);
         let breakers = Breakers::new(self.config.breakers.clone());
@@ -290,11 +302,14 @@ impl NodeBuilder {
             reclaimer: Reclaimer::default(),
             followers: Default::default(),
             placement: Placement::new(self.epochs),
-            trust: Trust::new(self.issuer),
+            trust: Trust::new(self.issuer, self.denials),
             role: Role::Member(Box::new(membership)),
             leave_asked: Default::default(),
             loss_probe,
         });
+        // Before anybody is let in.
+        shared.deny_here(self.denied);
+        shared.take_denials(Vec::new()).await?;
         shared.followers.serve(&shared);
         let mesh = Mesh::of_node(Arc::clone(&shared));
         let node = Node { mesh: mesh.clone() };
@@ -320,6 +335,7 @@ impl NodeBuilder {
         }
         // Only now: SWIM dials the seeds too.
         shared.tasks.spawn(membership::drive(Arc::clone(&shared)));
+        shared.tasks.spawn(trust::tell_denials(Arc::clone(&shared)));
         shared.tasks.spawn(placement::drive(Arc::clone(&shared)));
         if let Some(membership) = shared.membership() {
             membership.until_connected().await;

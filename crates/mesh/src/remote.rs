@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use mesh_actor::{AskError, Cancel, Deliver, Message, Meta, Recipient, TellError, TryTellError};
 use mesh_proto::{
-    ActorPath, decode_frame, decode_payload, encode_payload, encode_payload_to_vec,
+    ActorPath, Bounded, decode_frame, decode_payload, encode_payload, encode_payload_to_vec,
     frame::{Content, MessageHeader, Outcome},
 };
 use parking_lot::Mutex;
@@ -21,7 +21,7 @@ use serde::de::DeserializeOwned;
 use std::{
     marker::PhantomData,
     sync::{
-        Arc, OnceLock,
+        Arc, OnceLock, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -48,10 +48,11 @@ pub(crate) struct Remote<M> {
 struct Route {
     mesh: Mesh,
     path: ActorPath,
-    /// The first channel that was found: no lock for each message as long as its connection lives.
-    first: OnceLock<(Arc<Channel>, u16)>,
+    /// The first channel that was found: no lock for each message as long as its connection lives. That keeps it; a
+    /// recipient that nobody uses must not keep a connection that is over.
+    first: OnceLock<(Weak<Channel>, u16)>,
     /// The one that is used when the first was lost.
-    later: Mutex<Option<(Arc<Channel>, u16)>>,
+    later: Mutex<Option<(Weak<Channel>, u16)>>,
     /// Whether a channel is being opened for senders who do not wait for it.
     is_opening: AtomicBool,
 }
@@ -83,16 +84,21 @@ impl Route {
     /// Lends the channel that is known, if it is not closed.
     #[inline]
     fn with_channel<R>(&self, then: impl FnOnce(&Arc<Channel>, u16) -> R) -> Option<R> {
-        if let Some((channel, kind)) = self.first.get()
-            && !channel.is_left()
+        let usable = |known: &Weak<Channel>| known.upgrade().filter(|channel| !channel.is_left());
+        if let Some((known, kind)) = self.first.get()
+            && let Some(channel) = usable(known)
         {
-            return Some(then(channel, *kind));
+            return Some(then(&channel, *kind));
         }
-        let mut later = self.later.lock();
-        if later.as_ref().is_some_and(|(channel, _)| channel.is_left()) {
-            *later = None;
-        }
-        later.as_ref().map(|(channel, kind)| then(channel, *kind))
+        let (channel, kind) = {
+            let mut later = self.later.lock();
+            let found = later.as_ref().and_then(|(known, kind)| Some((usable(known)?, *kind)));
+            if found.is_none() {
+                *later = None;
+            }
+            found?
+        };
+        Some(then(&channel, kind))
     }
 
     /// The actor itself, if it is in this process.
@@ -115,8 +121,8 @@ impl Route {
     }
 
     fn learn(&self, channel: &Arc<Channel>, kind: u16) {
-        if self.first.set((Arc::clone(channel), kind)).is_err() {
-            *self.later.lock() = Some((Arc::clone(channel), kind));
+        if self.first.set((Arc::downgrade(channel), kind)).is_err() {
+            *self.later.lock() = Some((Arc::downgrade(channel), kind));
         }
     }
 
@@ -169,22 +175,35 @@ fn wrong_type(path: &str, kind: &str, streams: bool) -> AskError {
     }
 }
 
+/// A message's header; `None` when its deadline has passed.
 pub(crate) fn header(
     channel: &Channel,
     kind: u16,
     content: Content,
     meta: &Meta,
     now: impl FnOnce() -> Instant,
-) -> MessageHeader {
-    MessageHeader {
+) -> Option<MessageHeader> {
+    let sender = meta.sender.as_ref().map_or(0, |sender| sender.serial);
+    let budget_ms = budget_ms(meta.deadline, now)?;
+    Some(MessageHeader {
         channel: channel.number(),
         kind,
         content,
         correlation: 0,
-        sender: meta.sender.as_ref().map_or(0, |sender| sender.serial),
-        budget_ms: budget_ms(meta.deadline, now),
+        sender,
+        budget_ms,
         body: None,
-    }
+    })
+}
+
+/// The error of a message that had no time left before anything of it was sent.
+pub(crate) fn expired(path: &(impl ToString + ?Sized)) -> AskError {
+    AskError::DeadlineExceeded { path: path.to_string(), budget_ms: 0, may_have_run: false }
+}
+
+/// Whether there is no time at all for a message.
+pub(crate) fn is_expired(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|at| at <= Instant::now())
 }
 
 impl<M: WireMessage> Deliver<M> for Remote<M> {
@@ -195,8 +214,11 @@ impl<M: WireMessage> Deliver<M> for Remote<M> {
     #[inline]
     fn try_tell(&self, message: M, meta: &Meta) -> Result<(), TryTellError<M>> {
         let full = |message| TryTellError::Full { message, len: 0, capacity: 0 };
+        if is_expired(meta.deadline) {
+            return Err(TryTellError::Refused { message, error: expired(&self.route.path) });
+        }
         let sent = self.route.with_channel(|channel, kind| {
-            let header = header(channel, kind, Content::Bincode, meta, Instant::now);
+            let header = header(channel, kind, Content::Bincode, meta, Instant::now).ok_or(Unsent::Later)?;
             channel.try_send(&header, |buffer| encode_payload(&message, buffer))
         });
         let Some(sent) = sent else {
@@ -222,6 +244,9 @@ impl<M: WireMessage> Deliver<M> for Remote<M> {
     fn tell(&self, message: M, meta: Meta) -> BoxFuture<'static, Result<(), TellError>> {
         let route = Arc::clone(&self.route);
         Box::pin(async move {
+            if is_expired(meta.deadline) {
+                return Err(expired(&route.path));
+            }
             let room_until = meta.deadline.unwrap_or_else(|| Instant::now() + TELL_TIMEOUT);
             let sends = async {
                 match route.way::<M>(M::KIND, false).await? {
@@ -229,7 +254,8 @@ impl<M: WireMessage> Deliver<M> for Remote<M> {
                     Way::There(channel, kind) => {
                         let payload = encoded(&route.path, &message)?;
                         let header = header(&channel, kind, Content::Bincode, &meta, Instant::now);
-                        channel.send(header, payload).await
+                        let header = header.ok_or_else(|| route.unsent())?;
+                        channel.send(header, payload, meta.deadline).await
                     }
                 }
             };
@@ -259,6 +285,9 @@ impl Route {
     async fn ask<M: WireMessage>(&self, message: M, meta: Meta) -> Result<M::Reply, AskError> {
         let started = Instant::now();
         let deadline = meta.deadline;
+        if is_expired(deadline) {
+            return Err(expired(&self.path));
+        }
         let (channel, kind) = match self.channel_now() {
             Some(known) => known,
             None => match within(deadline, self.way::<M>(M::KIND, false), || self.unsent()).await? {
@@ -273,17 +302,19 @@ impl Route {
         let unwanted = meta.cancel.as_ref();
         let (reply, replied) = oneshot::channel();
         let asked = Asked::new(channel.session(), Waiter::Ask(reply))?;
-        let header = MessageHeader {
-            correlation: asked.correlation,
-            ..header(&channel, kind, Content::Bincode, &meta, Instant::now)
+        let header = header(&channel, kind, Content::Bincode, &meta, Instant::now);
+        let Some(header) = header else {
+            asked.never_sent();
+            return Err(self.unsent());
         };
+        let header = MessageHeader { correlation: asked.correlation, ..header };
         match channel.try_send(&header, |buffer| encode_payload(&message, buffer)) {
             Ok(()) => {}
             Err(Unsent::Encode(error)) => return Err(unwritable::<M>(&self.path, error.reason)),
             Err(Unsent::Closed(failure)) => return Err(error_of(failure)),
             Err(Unsent::NoCredit | Unsent::Opening | Unsent::Later) => {
                 let payload = encoded(&self.path, &message)?;
-                let sends = unless(unwanted, channel.send(header, payload), &self.path);
+                let sends = unless(unwanted, channel.send(header, payload, deadline), &self.path);
                 within(deadline, sends, || self.unsent()).await?;
             }
         }
@@ -331,9 +362,9 @@ pub(crate) fn reply_from<R: DeserializeOwned>(
         Answer::Frame { content: Content::Bincode, payload, .. } => {
             decode_payload(&payload).map_err(|error| unreadable(error.to_string()))
         }
-        Answer::Frame { payload, .. } => {
-            serde_json::from_slice(&payload).map_err(|error| unreadable(error.to_string()))
-        }
+        Answer::Frame { payload, .. } => serde_json::from_slice(&payload)
+            .map(|Bounded(value)| value)
+            .map_err(|error| unreadable(error.to_string())),
         Answer::Lost | Answer::Late => Err(unreadable("no reply came".to_owned())),
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     shared::Shared,
 };
 use mesh_actor::AskError;
-use mesh_net::{CloseCode, ConnectError, Endpoint, Expect};
+use mesh_net::{CloseCode, ConnectError, Endpoint, Expect, Identity, IdentityError};
 use parking_lot::Mutex;
 use std::{
     sync::{
@@ -139,6 +139,11 @@ impl Uplink {
         if let Some(before) = before {
             before.retire(CloseCode::Leaving, "the client has moved to another node");
         }
+    }
+
+    /// From now on, new connections show this certificate.
+    pub(crate) fn show(&self, identity: &Identity) -> Result<(), IdentityError> {
+        self.endpoint.set_identity(identity)
     }
 
     /// The addresses of nodes other than the current one.

@@ -3,6 +3,7 @@
 
 mod cuts;
 mod kills;
+mod moves;
 mod pauses;
 
 use std::time::Duration;

@@ -248,8 +248,10 @@ fn row_2_who_is_denied_is_cut_off_within_two_seconds() {
         let waits = slow.is_some_and(|row| row["mailbox"]["len"].as_u64() > Some(0));
         if waits { Ok(()) } else { Err(format!("{second:?}")) }
     });
-    assert_eq!(ctl.json(&["ca", "deny", "client/alice"]), json!(["client/alice"]));
+    let said = ctl.json(&["ca", "deny", "client/alice"]);
     let denied = Instant::now();
+    assert_eq!(said["denied"], json!(["client/alice"]));
+    assert_eq!(have_it(&said), ["alpha", "beta"], "{said}");
     let error = ask.outcome().refusal();
     assert_eq!(error["code"], "UNREACHABLE", "{error}");
     assert!(denied.elapsed() < Duration::from_secs(2), "{:?}", denied.elapsed());
@@ -268,6 +270,84 @@ fn row_2_who_is_denied_is_cut_off_within_two_seconds() {
     let _ = ctl.json(&["ca", "allow", "client/alice"]);
     eventually("alice is let in again", SOON, || alice.try_json(&["nodes"]));
     drop(beta);
+}
+
+/// The nodes that have what `ca deny` has said.
+fn have_it(said: &Value) -> Vec<&str> {
+    let rows = said["nodes"].as_array().expect("it lists the nodes");
+    rows.iter()
+        .filter(|row| row["has_it"] == true)
+        .map(|row| row["node"].as_str().unwrap_or_default())
+        .collect()
+}
+
+#[test]
+fn row_2_who_is_denied_on_one_machine_is_denied_on_all_also_those_that_come_later() {
+    let lab = Lab::new();
+    let alpha = lab.start("alpha");
+    let machine = |name: &str, seed: &Node| elsewhere(&lab, name, &token(&lab, &alpha, &[]).0, seed);
+    let beta = machine("beta", &alpha);
+    let (file, _) = token(&lab, &alpha, &["--role", "client", "--grant", "all:**"]);
+    // alice knows nobody but beta, which is another machine than the operator's.
+    let alice = || lab.ctl(&beta).with_state("state-alice");
+    let _ = alice().json(&["enroll", alpha.addr(), "--token-file", text_of(&file), "--name", "alice"]);
+    let ticks = ["stream", "beta/ticks", "lab.count_to.v1", r#"{"to":1000000,"every_ms":20,"pad":10}"#];
+    let mut stream = alice().tap(&ticks);
+    assert!(stream.next(SOON).is_some_and(|line| line["item"]["n"] == 1));
+    let said = lab.ctl(&alpha).json(&["ca", "deny", "client/alice"]);
+    let denied = Instant::now();
+    assert_eq!(have_it(&said), ["alpha", "beta"], "{said}");
+    while stream.next(SOON).is_some() {
+        assert!(denied.elapsed() < Duration::from_secs(2), "the stream goes on");
+    }
+    assert_eq!(alice().run(&["nodes"]).code, 4, "and is not let in again");
+    let listed =
+        |name: &str| fs::read_to_string(lab.path(&format!("state-{name}/denied"))).unwrap_or_default();
+    assert_eq!(listed("beta"), "client/alice\n", "it is kept there");
+
+    let gamma = machine("gamma", &beta);
+    let out = |node: &Node| match lab.ctl(node).with_state("state-alice").run(&["nodes"]).code {
+        4 => Ok(()),
+        code => Err(format!("exit {code}")),
+    };
+    eventually("gamma has heard of it", SOON, || out(&gamma));
+
+    // A line that is taken out by hand, on any machine, is an order to all.
+    beta.kill9();
+    let beta = lab.join_elsewhere("beta", "state-beta", &[], &alpha);
+    out(&beta).unwrap();
+    fs::write(lab.path("state-gamma/denied"), "node/mallory\n").unwrap();
+    for node in [&alpha, &beta, &gamma] {
+        eventually("alice is let in", SOON, || lab.ctl(node).with_state("state-alice").try_json(&["nodes"]));
+    }
+    eventually("alpha's list is as gamma's", SOON, || match lab.ctl(&alpha).json(&["ca", "denied"]) {
+        list if list == json!(["node/mallory"]) => Ok(()),
+        list => Err(list.to_string()),
+    });
+}
+
+#[test]
+fn a_clients_certificate_is_renewed_while_it_is_used() {
+    let lab = Lab::new();
+    let config = lab.path("short.toml");
+    fs::write(&config, "client_certificate_life = \"9s\"\n").unwrap();
+    let alpha = lab.start_with("alpha", &["--config", text_of(&config)]);
+    let (file, _) = token(&lab, &alpha, &[]);
+    let beta = elsewhere(&lab, "beta", &file, &alpha);
+    let (file, _) = token(&lab, &alpha, &["--role", "client", "--grant", "ask:*/echo"]);
+    let alice = || lab.ctl(&beta).with_state("state-alice");
+    let _ = alice().json(&["enroll", alpha.addr(), "--token-file", text_of(&file), "--name", "alice"]);
+    let certificate = || fs::read_to_string(lab.path("state-alice/client/cert.pem")).unwrap();
+    // It speaks to a node without the authority's key; by the second renewal, the first certificate has run out.
+    for renewal in 1..=2 {
+        let before = certificate();
+        eventually(&format!("renewal {renewal}"), SOON, || {
+            assert_eq!(alice().json(&["ask", "beta/echo", ECHO, HELLO])["node"], "beta");
+            if certificate() == before { Err("the same".to_owned()) } else { Ok(()) }
+        });
+    }
+    let error = alice().refused(&["nodes"]);
+    assert_eq!(error["code"], "DENIED", "it has no other grants than before");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod rolling;
 mod runs;
 mod streams;
 mod swarm;
+mod threats;
 mod tidy;
 mod tools;
 mod topics;

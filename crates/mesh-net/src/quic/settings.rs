@@ -52,7 +52,10 @@ pub(super) fn server(
         .transport_config(Arc::new(transport(config)))
         .max_incoming(config.max_incoming.into())
         .incoming_buffer_size(config.incoming_buffer_bytes.into())
-        .incoming_buffer_size_total(u64::from(config.incoming_buffer_bytes) * u64::from(config.max_incoming));
+        .incoming_buffer_size_total(u64::from(config.incoming_buffer_bytes) * u64::from(config.max_incoming))
+        // Who dialled us may come from another address later (RFC 9000 §9), which is believed once it has answered there.
+        // That is the dialler's alone: at a new address of the side that was dialled, it is dialled again.
+        .migration(true);
     server
 }
 

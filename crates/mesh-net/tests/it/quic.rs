@@ -7,8 +7,8 @@ use mesh_net::{
     Authority, BindError, CloseReason, ConnectError, Endpoint, Expect, Identity, TransportConfig,
 };
 
-use crate::adversary::{Guise, silent_caller};
-use crate::pair::{LOOPBACK, connect, soon, stream};
+use crate::adversary::{Guise, dialler, silent_caller};
+use crate::pair::{LOOPBACK, connect, read, soon, stream};
 
 fn bind(identity: &Identity, config: &TransportConfig) -> Endpoint {
     Endpoint::bind(LOOPBACK, identity, config).unwrap()
@@ -151,4 +151,39 @@ async fn a_peer_whose_port_is_closed_is_refused_and_one_that_listens_is_not() {
     beta.wait_idle(Duration::from_secs(5)).await;
     drop(beta);
     soon(async { while !probe.is_refused(wait).await {} }).await;
+}
+
+#[tokio::test]
+async fn a_stream_in_flight_goes_on_when_its_dialler_moves_to_another_address() {
+    let authority = Authority::create("farm").unwrap();
+    let (alpha, beta) = (authority.issue_node("alpha").unwrap(), authority.issue_node("beta").unwrap());
+    let beta_endpoint = bind(&beta, &TransportConfig::lan());
+    let guise = Guise { trusts: &beta, shows: Some(&alpha), alpn: &[b"mesh/1"] };
+    let caller = dialler(&guise);
+    let dials = caller.connect(beta_endpoint.local_addr(), "beta.node.farm.mesh").unwrap();
+    let (dialled, accepted) = soon(async { tokio::join!(dials, beta_endpoint.accept()) }).await;
+    let (dialled, accepted) = (dialled.unwrap(), accepted.unwrap().unwrap());
+    let mut up = dialled.open_uni().await.unwrap();
+    up.write_all(b"1").await.unwrap();
+    let mut heard = soon(accepted.accept_uni()).await.unwrap();
+    assert_eq!(soon(read(&mut heard)).await, Ok(Some("1".into())));
+    let mut down = accepted.open_uni(0).await.unwrap();
+    down.write_chunk("a".into()).await.unwrap();
+    let mut told = soon(dialled.accept_uni()).await.unwrap();
+    assert_eq!(soon(told.read_chunk(9, true)).await.unwrap().unwrap().bytes, "a");
+
+    let mut before = accepted.remote_addr();
+    for _ in 0..3 {
+        let socket = UdpSocket::bind(LOOPBACK).unwrap();
+        let moved = socket.local_addr().unwrap();
+        caller.rebind(socket).unwrap();
+        up.write_all(b"2").await.unwrap();
+        assert_eq!(soon(read(&mut heard)).await, Ok(Some("2".into())));
+        down.write_chunk("b".into()).await.unwrap();
+        assert_eq!(soon(told.read_chunk(9, true)).await.unwrap().unwrap().bytes, "b");
+        assert_ne!(before, moved);
+        assert_eq!(accepted.remote_addr(), moved, "it is known where it is");
+        before = moved;
+    }
+    assert_eq!(accepted.close_reason(), None);
 }

@@ -5,22 +5,29 @@ use std::time::Duration;
 
 use mesh::{ClientError, Delivery, Failure, Following, Mesh, Retry};
 use mesh_agents::tools::ToolBox;
+use mesh_net::Identity;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::args::CtlArgs;
 use super::error::{CtlError, Document};
 use super::listing;
 use super::stream::{Stream, Way};
 use crate::error::chain;
-use crate::state::{StateError, StateFolder, client_identity, node_of_client};
+use crate::state::{
+    StateError, StateFolder, client_identity, is_due, node_of_client, store_client_certificate,
+};
 
 /// Where a node listens when nothing was said.
 const DEFAULT_NODE: &str = "127.0.0.1:7946";
 
 /// How long what was sent may take to arrive once there is nothing left to do: large bodies over a slow path, mostly.
 const CLOSE_MAX: Duration = Duration::from_secs(10);
+
+/// How long a new certificate may take to come when the old one runs out. The next command tries again.
+const RENEW_MAX: Duration = Duration::from_secs(2);
 
 /// A client of the mesh.
 pub(crate) struct Connection {
@@ -47,6 +54,10 @@ impl Connection {
         let way = Way { addrs, identity };
         let connected = way.connect().await;
         let mesh = connected.map_err(|error| CtlError::NoNode(unreached(&error, &state, &folder)))?;
+        let mut way = way;
+        if is_due(way.identity.credential()) {
+            way.identity = renewed(&mesh, &way.identity, &folder).await.unwrap_or(way.identity);
+        }
         Ok(Self { mesh, way })
     }
 
@@ -164,6 +175,14 @@ impl Connection {
         }
         document.into()
     }
+}
+
+/// The client's identity with more time, stored where it was. Without it the command goes on: what it has counts still.
+async fn renewed(mesh: &Mesh, identity: &Identity, folder: &Path) -> Option<Identity> {
+    let renewed = timeout(RENEW_MAX, mesh.renew(identity)).await.ok()?.ok()?;
+    // Who may not write there has others that look after it.
+    store_client_certificate(folder, &renewed).ok()?;
+    Some(renewed)
 }
 
 /// What an actor that may refuse has answered: `{"Ok":…}` is the answer itself, `{"Err":…}` its refusal.

@@ -9,6 +9,8 @@ use mesh_net::{Authority, Denied, Identity, JoinToken, Role};
 use mesh_proto::{Grant, GrantSet};
 use serde_json::{Value, json};
 
+mod denying;
+
 use super::args::{CaCommand, CtlArgs, EnrollArgs, RoleArg, TokenArgs};
 use super::error::{CtlError, Document};
 use super::output::Output;
@@ -128,12 +130,12 @@ async fn enroll_as(enroll: &EnrollArgs, token: &JoinToken, folder: &Path) -> Res
 }
 
 /// Shows and changes who is trusted.
-pub(super) fn ca(args: &CtlArgs, command: &CaCommand, output: &mut Output<'_>) -> Result<(), CtlError> {
+pub(super) async fn ca(args: &CtlArgs, command: &CaCommand, output: &mut Output<'_>) -> Result<(), CtlError> {
     let state = StateFolder::new(&args.state);
     match command {
         CaCommand::Show => show(&state, args.identity.clone(), output),
-        CaCommand::Deny { who } => change(&state, who, true, output),
-        CaCommand::Allow { who } => change(&state, who, false, output),
+        CaCommand::Deny { who } => denying::change(args, &state, who, true, output).await,
+        CaCommand::Allow { who } => denying::change(args, &state, who, false, output).await,
         CaCommand::Denied => denied(&state, output),
     }
 }
@@ -189,22 +191,6 @@ fn for_people(document: &Value) -> String {
 fn words(list: &Value) -> String {
     let words: Vec<&str> = list.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     if words.is_empty() { "–".to_owned() } else { words.join(" ") }
-}
-
-fn change(
-    state: &StateFolder,
-    who: &Denied,
-    is_denied: bool,
-    output: &mut Output<'_>,
-) -> Result<(), CtlError> {
-    let file = state.denied();
-    let mut list = file.read()?;
-    list.retain(|entry| entry != who);
-    if is_denied {
-        list.push(who.clone());
-    }
-    file.write(&list)?;
-    denied(state, output)
 }
 
 fn denied(state: &StateFolder, output: &mut Output<'_>) -> Result<(), CtlError> {

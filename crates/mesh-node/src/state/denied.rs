@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use mesh_net::{Denied, DenyList};
+use mesh_net::Denied;
 
 use super::StateError;
 use super::file::replace;
@@ -42,10 +42,6 @@ impl DeniedFile {
         };
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
         lines.map(|line| line.parse().map_err(|error| StateError::broken(&self.path, &error))).collect()
-    }
-
-    pub(crate) fn list(&self) -> Result<DenyList, StateError> {
-        self.read().map(DenyList::new)
     }
 
     /// Writes the list in one step, for all nodes of the folder to see.

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use mesh_net::{DenyList, Identity};
+use mesh_net::Identity;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -32,7 +32,6 @@ pub struct NodeState {
     identity: Identity,
     signer: Signer,
     denied: DeniedFile,
-    denied_at_start: DenyList,
     folder: PathBuf,
     is_for_once: bool,
     _lock: File,
@@ -49,9 +48,10 @@ impl NodeState {
             identity = renewed.and_then(|renewed| identity.renewed(&renewed)).map_err(StateError::issue)?;
             write_new(&claim.folder.join("cert.pem"), &identity.to_pem().cert)?;
         }
-        let denied_at_start = denied.list()?;
+        // Half of a list would let somebody in.
+        denied.read()?;
         let Claim { folder, lock, .. } = claim;
-        Ok(Self { identity, signer, denied, denied_at_start, folder, is_for_once: false, _lock: lock })
+        Ok(Self { identity, signer, denied, folder, is_for_once: false, _lock: lock })
     }
 
     /// Its part of the folder goes with it.
@@ -75,11 +75,6 @@ impl NodeState {
     /// Who is denied.
     pub(crate) fn denied(&self) -> &DeniedFile {
         &self.denied
-    }
-
-    /// Who was denied when the node was claimed.
-    pub(crate) fn denied_at_start(&self) -> &DenyList {
-        &self.denied_at_start
     }
 
     /// The certificate's file.

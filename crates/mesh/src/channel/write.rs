@@ -5,6 +5,7 @@ use mesh_proto::{
     EncodeError,
     frame::{INLINE_BYTES_MAX, MessageHeader},
 };
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// Appends `u32 length | …` around what `body` appends.
@@ -32,10 +33,26 @@ pub(super) fn write_inline(
     })
 }
 
-/// The milliseconds from `now` until `deadline`, for a header; at least one while it lies ahead.
-pub(crate) fn budget_ms(deadline: Option<Instant>, now: impl FnOnce() -> Instant) -> u64 {
-    deadline.map_or(0, |at| {
-        let left = at.saturating_duration_since(now());
-        u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1)
-    })
+/// The milliseconds from `now` until `deadline`, for a header: 0 is no deadline, and one that lies ahead leaves at least
+/// one. `None` when it has passed: what is late is not sent.
+pub(crate) fn budget_ms(deadline: Option<Instant>, now: impl FnOnce() -> Instant) -> Option<u64> {
+    let Some(at) = deadline else { return Some(0) };
+    let left = at.saturating_duration_since(now());
+    (left > Duration::ZERO).then(|| u64::try_from(left.as_millis()).unwrap_or(u64::MAX).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_that_has_passed_leaves_no_budget() {
+        let now = Instant::now();
+        let left = |deadline| budget_ms(deadline, || now);
+        assert_eq!(left(None), Some(0), "none was set");
+        assert_eq!(left(Some(now)), None);
+        assert_eq!(left(now.checked_sub(Duration::from_secs(1))), None);
+        assert_eq!(left(Some(now + Duration::from_micros(1))), Some(1));
+        assert_eq!(left(Some(now + Duration::from_millis(1500))), Some(1500));
+    }
 }

@@ -11,7 +11,7 @@ use bytes::BufMut;
 use futures::future::BoxFuture;
 use mesh_actor::{Actor, AskError, Cancel, Context, Handler, Meta, Parcel, Skipped, Slot};
 use mesh_proto::{
-    EncodeError,
+    Bounded, EncodeError,
     credit::Weight,
     decode_payload, encode_payload,
     frame::{Content, Outcome, ReplyHeader},
@@ -85,7 +85,7 @@ impl<A: Actor> RemoteParcel<A> {
                 Err(error) => error.to_string(),
             },
             _ => match serde_json::from_slice(payload) {
-                Ok(message) => return Some(message),
+                Ok(Bounded(message)) => return Some(message),
                 Err(error) => error.to_string(),
             },
         };

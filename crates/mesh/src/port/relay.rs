@@ -10,6 +10,7 @@ use crate::{
     frames::{Frames, Origin, refuse},
     inlet::Inlet,
     pending::Waiter,
+    remote::expired,
     session::Session,
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -138,13 +139,17 @@ impl Room for RelayRoom {
                 frames.refuse(&frame, &failure_of(&error, frames.origin().here()));
                 continue;
             }
+            let Some(budget_ms) = budget_ms(frame.deadline, Instant::now) else {
+                frames.refuse(&frame, &failure_of(&expired(frames.path()), frames.origin().here()));
+                continue;
+            };
             let mut header = MessageHeader {
                 channel: onward.number(),
                 kind: frame.kind,
                 content,
                 correlation: 0,
                 sender: frame.sender,
-                budget_ms: budget_ms(frame.deadline, Instant::now),
+                budget_ms,
                 body: None,
             };
             if frame.correlation != 0 {

@@ -42,11 +42,9 @@ impl Route {
         let started = Instant::now();
         let (reply, replied) = oneshot::channel();
         let asked = self.with_channel(|channel, kind| {
+            let header = header(channel, kind, Content::Bincode, meta, || started)?;
             let asked = Asked::until(channel.session(), Waiter::Ask(reply), meta.deadline).ok()?;
-            let header = MessageHeader {
-                correlation: asked.correlation,
-                ..header(channel, kind, Content::Bincode, meta, || started)
-            };
+            let header = MessageHeader { correlation: asked.correlation, ..header };
             match channel.try_send(&header, |buffer| encode_payload(&message, buffer)) {
                 Ok(()) => Some(asked),
                 Err(_) => {

@@ -1,6 +1,6 @@
 //! Streams from a path.
 
-use super::{Asked, Remote, Route, Way, elapsed_ms, encoded, header, reply_from, within};
+use super::{Asked, Remote, Route, Way, elapsed_ms, encoded, header, is_expired, reply_from, within};
 use crate::{
     channel::Channel,
     dedup::MessageId,
@@ -55,6 +55,9 @@ where
                 budget_ms: elapsed_ms(started, deadline),
                 may_have_run,
             };
+            if is_expired(deadline) {
+                return Err(late(false));
+            }
             let way = within(deadline, route.way::<Open<M>>(M::KIND, true), || late(false)).await?;
             let (channel, kind) = match way {
                 Way::Here(recipient) => {
@@ -94,8 +97,8 @@ async fn begin(
     let asked = Asked::new(session, Waiter::Stream(Arc::clone(&stream)))?;
     let correlation = asked.correlation;
     let Named { content, payload, ticket } = name_stream(channel, name, payload, Content::Bincode);
-    let header = MessageHeader { correlation, ..header(channel, kind, content, meta, Instant::now) };
-    channel.send(header, payload).await?;
+    let header = header(channel, kind, content, meta, Instant::now).ok_or_else(|| route.unsent())?;
+    channel.send(MessageHeader { correlation, ..header }, payload, meta.deadline).await?;
     stream.linked(session, channel.number(), correlation);
     if let Some(ticket) = ticket {
         let deadline = meta.deadline.unwrap_or_else(|| Instant::now() + FOREVER);

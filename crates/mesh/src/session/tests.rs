@@ -302,3 +302,42 @@ async fn row_15_a_reader_that_claims_to_have_read_gets_no_more_than_the_window()
         "it cannot have read what was not sent"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_gives_back_no_credit_is_cut_off_and_its_room_is_free_again() {
+    let farm = Farm::new().await;
+    let mut stranger = farm.stranger().await;
+    let honest = farm.client().await.recipient::<Fill>("alpha/filler").unwrap();
+    // All of the mailbox is lent to one who sends nothing, and who does not hear that others wait for it.
+    stranger.want(Weight { messages: 1024, bytes: 1 << 20 }).await;
+    let began = Instant::now();
+    let asked = honest.ask(Fill { bytes: 1 }).timeout(Duration::from_secs(60)).await;
+    assert_eq!(asked.as_deref(), Ok("x"));
+    let took = began.elapsed();
+    assert!((29..=32).contains(&took.as_secs()), "{took:?}");
+    assert_eq!(stranger.cut_off_because().await, "gives back no credit that it is asked for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recipient_keeps_no_connection_that_is_over() {
+    let farm = Farm::new().await;
+    let me = id(Role::Node, "beta", 2);
+    let config = NodeConfig { seeds: vec![farm.node.local_addr().to_string()], ..NodeConfig::default() };
+    let endpoint = farm.network.endpoint(me.clone());
+    let beta = Node::builder(config).start_on(endpoint, me, Runtimes::current()).await.unwrap();
+    let filler = beta.mesh().recipient::<Fill>("alpha/filler").unwrap();
+    assert_eq!(filler.ask(Fill { bytes: 1 }).await.as_deref(), Ok("x"));
+    let session = beta.mesh().shared().membership().unwrap().session_to("alpha").unwrap();
+    let weak = Arc::downgrade(&session);
+    session.close(CloseCode::Duplicate, "for a while");
+    drop(session);
+    let mut tick = interval(Duration::from_millis(100));
+    let freed = async {
+        while weak.upgrade().is_some() {
+            tick.tick().await;
+        }
+    };
+    timeout(Duration::from_secs(10), freed).await.expect("nobody keeps it");
+    let asked = filler.ask(Fill { bytes: 1 }).timeout(Duration::from_secs(10)).await;
+    assert_eq!(asked.as_deref(), Ok("x"), "and the recipient finds the next one");
+}

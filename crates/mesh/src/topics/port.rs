@@ -21,7 +21,7 @@ use futures::{
 };
 use mesh_actor::{AskError, Cancel, ExitReason};
 use mesh_proto::{
-    ActorId, Failure, Kind, Verb, check_topic,
+    ActorId, Bounded, Failure, Kind, Verb, check_topic,
     credit::Weight,
     decode_payload,
     frame::{ChannelKind, Content, INLINE_BYTES_MAX, Outcome, Overflow, ReplyHeader},
@@ -253,7 +253,9 @@ impl Call {
         let bad = |reason: String| bad_message(&self.path(), FOLLOW, reason, self.origin.here());
         let follow: Follow = match self.content {
             Content::Bincode => decode_payload(payload).map_err(|error| bad(error.to_string()))?,
-            Content::Json => serde_json::from_slice(payload).map_err(|error| bad(error.to_string()))?,
+            Content::Json => serde_json::from_slice(payload)
+                .map(|Bounded(value)| value)
+                .map_err(|error| bad(error.to_string()))?,
             _ => return Err(bad("a stream can be asked for again, and takes no id".to_owned())),
         };
         if let Some(kind) = &follow.kind {

@@ -1,10 +1,20 @@
 //! Monitors, and messages that are sent until they are answered.
 
-use crate::cluster::{Cluster, Crash, LIMIT, Say, Tester, eventually, on_both_transports};
-use mesh::{Actor, ActorSpec, AskError, Context, DownReason, Handler, Kinds, MessageId, Restart, WireActor};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use crate::{
+    cluster::{Cluster, Crash, LIMIT, Say, Tester, eventually, on_both_transports},
+    hand_made::{HandMade, Heard},
+};
+use mesh::{
+    Actor, ActorSpec, AskError, Context, DownReason, Handler, Kinds, MessageId, Node, Restart, WireActor,
+    WireMessage,
+};
+use mesh_proto::frame::{Content, Control, Features, MessageHeader, Outcome};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 use tokio::{sync::Semaphore, time::timeout};
 
@@ -15,6 +25,8 @@ on_both_transports!(
     a_message_with_an_id_runs_once,
     a_reliable_ask_waits_out_the_absence_of_its_actor,
     an_id_does_not_fit_another_message,
+    row_7_a_task_message_that_is_replayed_has_one_effect,
+    a_zero_timeout_is_expired_and_nothing_is_sent,
 );
 
 async fn a_monitor_tells_how_an_actor_ended(cluster: Cluster) {
@@ -128,7 +140,7 @@ async fn a_reliable_ask_waits_out_the_absence_of_its_actor(cluster: Cluster) {
     assert_eq!(asks.await.unwrap().as_deref(), Ok("late 1"));
     assert_eq!(runs.load(Ordering::SeqCst), 1);
     let nobody = alpha.mesh().reliable::<Say>("beta/nobody").unwrap();
-    let short = std::time::Duration::from_millis(200);
+    let short = Duration::from_millis(200);
     let error = nobody.ask(MessageId::new(1), &Say { text: String::new() }, short).await.unwrap_err();
     assert!(matches!(error, AskError::DeadlineExceeded { may_have_run: false, .. }), "{error:?}");
 }
@@ -140,4 +152,61 @@ async fn an_id_does_not_fit_another_message(cluster: Cluster) {
     assert_eq!(to.ask(MessageId::new(1), &say("one"), LIMIT).await.as_deref(), Ok("one"));
     let error = to.ask(MessageId::new(1), &say("two"), LIMIT).await.unwrap_err();
     assert!(error.to_string().contains("its id was another message's"), "{error}");
+}
+
+/// A message with an id, as it is on the wire; the attacker sends the same bytes again.
+async fn replayed(cluster: &Cluster, by: &str, to: &Node, id: u128) -> (Outcome, Vec<u8>) {
+    let mut peer = HandMade::connect(cluster, by, to, Features::ALL).await;
+    peer.say(&Control::Open { channel: 1, path: "beta/once".to_owned() }).await;
+    let opened =
+        |heard: &Heard| matches!(heard, Heard::Control(Control::Opened { channel: 1, .. })).then_some(());
+    peer.hears("the channel", opened).await;
+    let (content, correlation) = (Content::JsonWithId, 1);
+    let header =
+        MessageHeader { channel: 1, kind: 0, content, correlation, sender: 0, budget_ms: 5000, body: None };
+    peer.send(&header, &[&id.to_le_bytes()[..], br#"{"text":"pay"}"#].concat()).await;
+    let reply = |heard: &Heard| match heard {
+        Heard::Reply(header, payload) if header.correlation == 1 => Some((header.outcome, payload.clone())),
+        _ => None,
+    };
+    peer.hears("the reply", reply).await
+}
+
+async fn row_7_a_task_message_that_is_replayed_has_one_effect(cluster: Cluster) {
+    let beta = cluster.node("beta", &[]).await;
+    let (runs, go, make) = once();
+    go.add_permits(100);
+    let actor = beta.mesh().spawn(ActorSpec::new("once"), make);
+    beta.mesh().publish("once", &actor).unwrap();
+    let first = replayed(&cluster, "alice", &beta, 77).await;
+    assert_eq!(first.0, Outcome::Reply);
+    for by in ["alice", "eve", "mallory"] {
+        assert_eq!(replayed(&cluster, by, &beta, 77).await, first, "the answer that it had");
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 1);
+    assert_eq!(replayed(&cluster, "eve", &beta, 78).await.0, Outcome::Reply);
+    assert_eq!(runs.load(Ordering::SeqCst), 2, "another message runs");
+}
+
+async fn a_zero_timeout_is_expired_and_nothing_is_sent(cluster: Cluster) {
+    let (alpha, beta) = cluster.pair().await;
+    let (runs, go, make) = once();
+    go.add_permits(100);
+    let actor = beta.mesh().spawn(ActorSpec::new("once"), make);
+    beta.mesh().publish("once", &actor).unwrap();
+    let (once, body) = (alpha.mesh().recipient::<Say>("beta/once").unwrap(), r#"{"text":"hi"}"#);
+    let hi = || Say { text: "hi".to_owned() };
+    // When no way is known yet, and when one is.
+    for run in 1..=2 {
+        let asked = once.ask(hi()).timeout(Duration::ZERO).await.unwrap_err();
+        assert!(matches!(asked, AskError::DeadlineExceeded { may_have_run: false, .. }), "{asked:?}");
+        let told = once.tell(hi()).timeout(Duration::ZERO).await.unwrap_err();
+        assert!(matches!(told, AskError::DeadlineExceeded { may_have_run: false, .. }), "{told:?}");
+        let json = alpha.mesh().ask_json("beta/once", Say::KIND, body, Duration::ZERO).await.unwrap_err();
+        assert_eq!((json.code.as_str(), json.may_have_run), (asked.code(), false), "{json:?}");
+        let json = alpha.mesh().tell_json("beta/once", Say::KIND, body, Duration::ZERO).await;
+        assert_eq!(json.unwrap_err().code, asked.code());
+        assert_eq!(once.ask(hi()).await, Ok(format!("hi {run}")), "only this one ran");
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
 }

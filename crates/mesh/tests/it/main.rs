@@ -4,12 +4,14 @@
 mod breakers;
 mod cluster;
 mod delivery;
+mod denials;
 mod directory;
 mod grants;
 mod hand_made;
 mod handover;
 mod later;
 mod nodes;
+mod renewal;
 mod topics;
 mod trees;
 mod versions;

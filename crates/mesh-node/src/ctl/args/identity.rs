@@ -63,7 +63,7 @@ pub struct EnrollArgs {
 pub enum CaCommand {
     /// The authority, this user's client, and who has a certificate by a token
     Show,
-    /// Let somebody in no more, and cut off what is open; by the nodes of this state folder
+    /// Let somebody in no more, and cut off what is open: on all nodes of the mesh
     Deny {
         /// node/NAME, client/NAME, serial:HEX or sha256:HEX
         who: Denied,
