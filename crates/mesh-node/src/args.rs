@@ -59,6 +59,10 @@ pub struct NodeArgs {
     #[arg(long, value_name = "URL")]
     pub store: Option<String>,
 
+    /// Serve MCP on this address of this machine, to whoever has the token in the state folder [default: serve none]
+    #[arg(long, value_name = "IP:PORT")]
+    pub mcp: Option<String>,
+
     #[arg(long, value_name = "IP:PORT", hide = true)]
     http: Option<String>,
 }
@@ -90,6 +94,8 @@ impl NodeArgs {
         text("listen", "--listen", &self.listen);
         text("advertise", "--advertise", &self.advertise);
         text("store", "--store", &self.store);
+        let mcp = self.mcp.clone().map(Value::String);
+        layer.extend(mcp.map(|value| Given::new(&["mcp_server", "address"], "--mcp", value)));
         layer.extend(self.state.as_ref().map(|value| Given::new(&["state"], "--state", path(value))));
         layer.extend(
             self.ready_file.as_ref().map(|value| Given::new(&["ready_file"], "--ready-file", path(value))),

@@ -14,6 +14,7 @@ mod error;
 mod indent;
 mod lines;
 mod listing;
+mod mcp;
 mod memory;
 mod message;
 mod output;
@@ -162,6 +163,7 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
         Command::Drain { node, timeout } => drain::drain(mesh, node, *timeout, output).await,
         Command::Memory(args) => memory::memory(mesh, args, output).await,
         Command::Runs(command) => runs::runs(mesh, command, output).await,
+        Command::Mcp(args) => mcp::serve(mesh, args).await,
         Command::Tools(command) => tools::run(mesh, command, output).await,
         Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(mesh, args, output).await,
         Command::Approvals { command } => approvals::approvals(mesh, command.as_ref(), output).await,

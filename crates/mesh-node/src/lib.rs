@@ -22,6 +22,7 @@ mod error;
 mod guard;
 pub mod lab;
 mod logging;
+mod mcp;
 mod memory;
 mod model;
 mod name;

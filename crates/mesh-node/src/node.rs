@@ -18,6 +18,7 @@ use crate::certify::Applicant;
 use crate::config::{self, NodeSettings, Problems};
 use crate::error::NodeError;
 use crate::guard::{self, Guard};
+use crate::mcp::{self, Door};
 use crate::ready::Ready;
 use crate::signals::Signals;
 use crate::state::{NodeState, Signer, StateFolder, Wanted};
@@ -211,8 +212,8 @@ impl Node {
                 return Ok(());
             }
         };
-        let result = match self.open(&node, &state, &store).await {
-            Ok(()) => {
+        let result = match self.open(&node, &state, &store, &runtimes).await {
+            Ok(door) => {
                 self.invite(&state, node.local_addr())?;
                 let signal = tokio::select! {
                     signal = signals.next() => signal,
@@ -220,6 +221,9 @@ impl Node {
                     () = Guard::new(&node, &state).watch() => unreachable!("it watches until it is dropped"),
                 };
                 tracing::info!(because = signal, "leaving the mesh");
+                if let Some(door) = door {
+                    door.close().await;
+                }
                 Ok(())
             }
             Err(error) => Err(error),
@@ -310,7 +314,13 @@ impl Node {
     }
 
     /// Brings the node's actors up, and then says that it is there.
-    async fn open(&mut self, node: &mesh::Node, state: &NodeState, store: &Store) -> Result<(), NodeError> {
+    async fn open(
+        &mut self,
+        node: &mesh::Node,
+        state: &NodeState,
+        store: &Store,
+        runtimes: &Runtimes,
+    ) -> Result<Option<Door>, NodeError> {
         let mesh = node.mesh();
         if let Some(desk) = &self.desk {
             desk.open(mesh, store, &self.settings.approvals)?;
@@ -320,10 +330,14 @@ impl Node {
             lab::publish(mesh, self.desk.as_ref().map(Desk::gate))?;
         }
         tools::publish(&self.settings.tools, mesh).await?;
+        mcp::connect(&self.settings.mcp, mesh)?;
         for open in self.openings.drain(..) {
             open(mesh)?;
         }
         self.spawn_agents(mesh).await?;
+        let folder = self.state_folder();
+        let house = mcp::House { folder: &folder, state, node: node.local_addr(), runtimes };
+        let door = Door::open(&self.settings.mcp_server, house).await?;
         let local = node.local_addr().to_string();
         let ready = Ready {
             name: node.name().to_owned(),
@@ -332,6 +346,7 @@ impl Node {
             cluster: node.cluster().to_owned(),
             pid: std::process::id(),
             http: None,
+            mcp: door.as_ref().map(|door| door.url().to_owned()),
         };
         state.announce(&ready)?;
         // Nobody may read it; the node is no worse for that.
@@ -342,7 +357,7 @@ impl Node {
             ready.write(path)?;
         }
         tracing::info!(node = ready.name, addr = ready.addr, cluster = ready.cluster, "node is ready");
-        Ok(())
+        Ok(door)
     }
 
     /// A node that other machines can reach shows how they get in: on a terminal only, where no log keeps it.

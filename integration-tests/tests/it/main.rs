@@ -5,6 +5,7 @@ mod backpressure;
 mod examples;
 mod faults;
 mod identity;
+mod mcp;
 mod memory;
 mod mesh;
 mod placement;

@@ -73,7 +73,7 @@ impl Line {
     /// The connection that there is, or that there will be soon.
     ///
     /// # Errors
-    /// `MCP_DOWN`: there was none in time. Nothing ran.
+    /// `UNAVAILABLE`: there was none in time. Nothing ran.
     pub(super) async fn wire(&self, deadline: Instant) -> Result<Arc<Wire>, ToolError> {
         let until = deadline.min(Instant::now() + CONNECTION_MAX);
         let mut wires = self.wire.subscribe();
@@ -87,7 +87,7 @@ impl Line {
         }
         let McpServerState { name, reason, .. } = self.state();
         let message = format!("there is no connection to the MCP server {name}: {reason}");
-        Err(ToolError::refused("MCP_DOWN", message).retry(Retry::Backoff))
+        Err(ToolError::refused("UNAVAILABLE", message).retry(Retry::Backoff))
     }
 
     /// Counts a call until it is dropped.

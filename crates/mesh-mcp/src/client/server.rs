@@ -32,7 +32,7 @@ pub type Dress = Arc<dyn Fn(HookedTool) -> HookedTool + Send + Sync>;
 ///
 /// Each tool of the server is offered as a [`ToolActor`](mesh_agents::tools::ToolActor) of its own by the name of
 /// [`tool_name`](super::tool_name), from the first connection on. While there is none, a call waits for 10 s, and is refused as
-/// `MCP_DOWN` then. The tools are listed anew with each connection, and when the server says that they changed.
+/// `UNAVAILABLE` then. The tools are listed anew with each connection, and when the server says that they changed.
 ///
 /// Stopped, it ends the server's process and its tools. Drained, it lets calls finish first.
 pub struct McpServer {

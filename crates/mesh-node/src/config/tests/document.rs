@@ -56,9 +56,21 @@ fn table_lines(key: &Key) -> String {
         ("needed", "2"),
         ("approvers", "[\"ann\", \"bob\", \"cy\"]"),
     ];
+    let mcp = [
+        ("name", "\"files\""),
+        ("command", "[\"npx\", \"-y\", \"@modelcontextprotocol/server-filesystem\", \"/srv/files\"]"),
+        ("env", "[\"PATH\", \"HOME\"]"),
+        ("folder", "\".\""),
+        ("url", "\"https://mcp.example/mcp\""),
+        ("headers", "{ Authorization = \"env:MCP_AUTHORIZATION\" }"),
+        ("timeout", "\"30s\""),
+        ("connect_timeout", "\"30s\""),
+        ("trust_hints", "false"),
+    ];
     let (schema, fields) = match key.path.join(".").as_str() {
         "agents" => (schemars::schema_for!(AgentSettings).to_value(), &agent[..]),
         "approvals.policy" => (schemars::schema_for!(PolicySettings).to_value(), &policy[..]),
+        "mcp" => (schemars::schema_for!(McpSettings).to_value(), &mcp[..]),
         other => panic!("{other} has no example"),
     };
     assert_eq!(schema["properties"].as_object().unwrap().len(), fields.len());
@@ -103,12 +115,15 @@ fn the_documented_file_says_the_defaults() {
 fn the_examples_in_the_documented_file_are_settings_too() {
     let text = fs::read_to_string(path()).unwrap();
     let uncommented = text.lines().map(|line| match line.strip_prefix("# ") {
+        // An MCP server has a command or a URL.
+        Some(rest) if rest.starts_with("url = ") || rest.starts_with("headers = ") => line,
         Some(rest) if rest.starts_with("[[") || is_assignment(rest) => rest,
         _ => line,
     });
     let settings = of_file(&uncommented.collect::<Vec<_>>().join("\n")).unwrap();
     assert_eq!(settings.name.as_deref(), Some("alpha"));
     assert_eq!(settings.agents.len(), 1);
+    assert_eq!(settings.mcp[0].command.len(), 4);
     assert_eq!(settings.approvals.policy[0].needed, 2);
     // The examples of the transport are the defaults of its default profile.
     assert_eq!(settings.transport.config(), mesh_net::TransportConfig::lan());
