@@ -17,7 +17,6 @@
 pub mod client;
 pub mod server;
 
-
 /// What we call ourselves to the other side.
 fn ourselves() -> rmcp::model::Implementation {
     rmcp::model::Implementation::new("mesh", env!("CARGO_PKG_VERSION"))

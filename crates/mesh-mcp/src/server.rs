@@ -65,7 +65,8 @@ impl MeshServer {
     }
 
     async fn listed(&self) -> Result<Vec<Tool>, ToolError> {
-        let mut tools: BTreeMap<String, Tool> = self.agents.tools().map(|tool| (tool.name.to_string(), tool)).collect();
+        let mut tools: BTreeMap<String, Tool> =
+            self.agents.tools().map(|tool| (tool.name.to_string(), tool)).collect();
         for found in self.tools.list().await? {
             // The same tool of several nodes is one to a caller.
             tools.entry(found.description.name.clone()).or_insert_with(|| described(&found));
@@ -130,7 +131,8 @@ impl ServerHandler for MeshServer {
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let internal = |error: ToolError| ErrorData::internal_error(format!("{}: {}", error.code, error.message), None);
+        let internal =
+            |error: ToolError| ErrorData::internal_error(format!("{}: {}", error.code, error.message), None);
         Ok(ListToolsResult::with_all_items(self.listed().await.map_err(internal)?))
     }
 

@@ -21,19 +21,22 @@ pub(crate) fn connect(servers: &[McpSettings], mesh: &Mesh) -> Result<(), NodeEr
         match &mut spec.transport {
             Transport::Command { env, .. } => {
                 // What is not set here is not set there.
-                let given = settings.env.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
+                let given =
+                    settings.env.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
                 env.extend(given.map(|(name, value)| (name, Secret::new(value))));
             }
             Transport::Http { headers, .. } => {
                 for (name, place) in &settings.headers {
-                    let value = read(place).map_err(|reason| refused(format!("the header {name}: {reason}")))?;
+                    let value =
+                        read(place).map_err(|reason| refused(format!("the header {name}: {reason}")))?;
                     headers.insert(name.clone(), Secret::new(value));
                 }
             }
             other => return Err(refused(format!("this node cannot have it: {other:?}"))),
         }
         spec.check().map_err(|error| refused(error.to_string()))?;
-        McpServer::publish(mesh, spec, std::sync::Arc::clone(&dress)).map_err(|error| refused(error.to_string()))?;
+        McpServer::publish(mesh, spec, std::sync::Arc::clone(&dress))
+            .map_err(|error| refused(error.to_string()))?;
     }
     Ok(())
 }
@@ -41,7 +44,9 @@ pub(crate) fn connect(servers: &[McpSettings], mesh: &Mesh) -> Result<(), NodeEr
 /// What `env:NAME` or `file:PATH` means. No error repeats it.
 fn read(place: &str) -> Result<String, String> {
     let value = match place.split_once(':') {
-        Some(("env", name)) => std::env::var(name).map_err(|_| format!("the environment has no text {name}"))?,
+        Some(("env", name)) => {
+            std::env::var(name).map_err(|_| format!("the environment has no text {name}"))?
+        }
         Some(("file", path)) => fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?,
         _ => return Err("\"env:NAME\" or \"file:PATH\" is wanted".to_owned()),
     };

@@ -378,16 +378,6 @@ impl Node {
         let _ = writeln!(stdout, "MESH_JOIN_TOKEN={}  (one node, one hour)", *token.to_text());
         Ok(())
     }
-
-    async fn spawn_agents(&self, mesh: &Mesh) -> Result<(), NodeError> {
-        for agent in self.settings.agents.iter().filter(|agent| agent.is_for(&self.settings.labels)) {
-            let spawned =
-                mesh.spawn_kind(&mesh.node_name(), &agent.kind, &agent.name, &agent.args.to_string()).await;
-            spawned
-                .map_err(|error| NodeError::Actor { name: agent.name.clone(), reason: error.to_string() })?;
-        }
-        Ok(())
-    }
 }
 
 impl std::fmt::Debug for Node {

@@ -59,7 +59,8 @@ impl Answer {
                 _ => self.is_cut = true,
             },
             ContentBlock::ResourceLink(link) => {
-                let part = json!({"type": "resource_link", "uri": short(&link.uri), "name": short(&link.name)});
+                let part =
+                    json!({"type": "resource_link", "uri": short(&link.uri), "name": short(&link.name)});
                 self.part(part);
             }
             // A later kind of content, which nothing here could show.

@@ -16,8 +16,8 @@ use rmcp::service::{
     RunningServiceCancellationToken,
 };
 use rmcp::transport::StreamableHttpClientTransport;
-use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::transport::async_rw::AsyncRwTransport;
+use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use rmcp::{ClientHandler, RoleClient};
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -84,8 +84,9 @@ impl Connection {
             let (running, process) = match &spec.transport {
                 Transport::Command { command, env, folder } => {
                     let started = ServerProcess::start(&spec.name, command, env, folder.as_deref());
-                    let (process, stdout, stdin) = started
-                        .map_err(|error| NotConnected::new(format!("{} does not start: {error}", command[0])))?;
+                    let (process, stdout, stdin) = started.map_err(|error| {
+                        NotConnected::new(format!("{} does not start: {error}", command[0]))
+                    })?;
                     let transport =
                         AsyncRwTransport::new_client(stdout, stdin).with_max_line_length(MESSAGE_BYTES_MAX);
                     (ears.serve_with_lifecycle(transport, mode(handshake)).await, Some(process))

@@ -77,9 +77,8 @@ impl Line {
     pub(super) async fn wire(&self, deadline: Instant) -> Result<Arc<Wire>, ToolError> {
         let until = deadline.min(Instant::now() + CONNECTION_MAX);
         let mut wires = self.wire.subscribe();
-        let is_up = |wire: &Option<Arc<Wire>>| {
-            wire.as_ref().is_some_and(|wire| !wire.peer.is_transport_closed())
-        };
+        let is_up =
+            |wire: &Option<Arc<Wire>>| wire.as_ref().is_some_and(|wire| !wire.peer.is_transport_closed());
         if let Ok(Ok(wire)) = timeout_at(until, wires.wait_for(is_up)).await
             && let Some(wire) = wire.as_ref()
         {

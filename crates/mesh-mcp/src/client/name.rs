@@ -24,6 +24,8 @@ pub fn tool_name(server: &str, tool: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use mesh_agents::approvals::{Level, Policies};
+
     use super::*;
 
     #[test]
@@ -35,11 +37,26 @@ mod tests {
     #[test]
     fn names_that_would_be_called_alike_are_told_apart() {
         let names = ["a.b", "a/b", "a b", "", "ä", &"x".repeat(59), &"x".repeat(200)];
-        let made: std::collections::BTreeSet<_> = names.iter().map(|name| tool_name("server", name)).collect();
+        let made: std::collections::BTreeSet<_> =
+            names.iter().map(|name| tool_name("server", name)).collect();
         assert_eq!(made.len(), names.len(), "{made:?}");
         for name in made {
             assert!(name.len() <= NAME_BYTES_MAX, "{name}");
             assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)), "{name}");
+        }
+    }
+
+    #[test]
+    fn policies_mean_a_server_s_tools_by_what_those_are_called_at_their_server() {
+        let policies = Policies::shipped();
+        for (tool, level) in [
+            ("delete_file", Level::Confirm),
+            ("remove-all", Level::Confirm),
+            ("deploy", Level::Review),
+            // Whatever a stranger calls reading is confirmed as all is that no policy means.
+            ("read_file", Level::Confirm),
+        ] {
+            assert_eq!(policies.judge(&tool_name("far", tool)).level, level, "{tool}");
         }
     }
 }

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use mesh::{ActorRef, Mesh};
 use mesh_agents::tools::{HookedTool, ToolActor};
+use rmcp::RoleClient;
 use rmcp::model::{PaginatedRequestParams, Tool};
 use rmcp::service::Peer;
-use rmcp::RoleClient;
 use tokio::time::timeout;
 
 use super::line::Line;
@@ -54,7 +54,8 @@ pub(super) async fn list(peer: &Peer<RoleClient>) -> Result<Vec<Tool>, String> {
     let mut cursor = None;
     for _ in 0..PAGES_MAX {
         let page = PaginatedRequestParams::default().with_cursor(cursor);
-        let listed = peer.list_tools(Some(page)).await.map_err(|error| super::connection::innermost(&error))?;
+        let listed =
+            peer.list_tools(Some(page)).await.map_err(|error| super::connection::innermost(&error))?;
         tools.extend(listed.tools);
         cursor = listed.next_cursor;
         if cursor.is_none() || tools.len() >= TOOLS_MAX {
@@ -73,8 +74,12 @@ impl Offer {
             wanted.entry(super::tool_name(&of.spec.name, &tool.name)).or_insert(tool);
         }
         let is_same = |name: &String, offered: &Offered| wanted.get(name) == Some(&offered.tool);
-        let gone: Vec<String> =
-            self.tools.iter().filter(|(name, offered)| !is_same(name, offered)).map(|(name, _)| name.clone()).collect();
+        let gone: Vec<String> = self
+            .tools
+            .iter()
+            .filter(|(name, offered)| !is_same(name, offered))
+            .map(|(name, _)| name.clone())
+            .collect();
         for name in gone {
             self.withdraw(&name).await;
         }
@@ -89,10 +94,10 @@ impl Offer {
                 }
             }
         }
-        let offered = self.tools.iter().map(|(name, offered)| OfferedTool {
-            tool: offered.tool.name.to_string(),
-            name: name.clone(),
-        });
+        let offered = self
+            .tools
+            .iter()
+            .map(|(name, offered)| OfferedTool { tool: offered.tool.name.to_string(), name: name.clone() });
         let offered = offered.collect();
         of.line.note(|state| state.tools = offered);
     }

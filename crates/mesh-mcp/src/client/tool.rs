@@ -53,12 +53,14 @@ impl RemoteTool {
         };
         let params = CallToolRequestParams::new(self.tool.name.clone()).with_arguments(arguments);
         let request = CallToolRequest::new(params);
-        let sent = wire
-            .peer
-            .send_cancellable_request(ClientRequest::CallToolRequest(request), PeerRequestOptions::no_options());
+        let sent = wire.peer.send_cancellable_request(
+            ClientRequest::CallToolRequest(request),
+            PeerRequestOptions::no_options(),
+        );
         let mut asked = sent.await.map_err(|error| lost(&wire, &error, false))?;
         wire.progress.expect(asked.progress_token.clone(), &self.spec.name, cx.call().to_string());
-        let mut waits = Waits { wire: &wire, id: Some(asked.id.clone()), token: asked.progress_token.clone() };
+        let mut waits =
+            Waits { wire: &wire, id: Some(asked.id.clone()), token: asked.progress_token.clone() };
         let said = tokio::select! {
             biased;
             said = &mut asked.rx => said,
@@ -92,8 +94,7 @@ impl Drop for Waits<'_> {
 
 /// What a server says of its tool. Unless it is believed, the worst is taken: what it says can only be stricter.
 fn annotations(tool: &rmcp::model::Tool, trusts_hints: bool) -> Annotations {
-    let worst =
-        Annotations { read_only: false, destructive: true, idempotent: false, open_world: true };
+    let worst = Annotations { read_only: false, destructive: true, idempotent: false, open_world: true };
     let Some(hints) = tool.annotations.as_ref().filter(|_| trusts_hints) else { return worst };
     let read_only = hints.read_only_hint.unwrap_or(false);
     Annotations {
@@ -109,7 +110,9 @@ fn result_of(result: ServerResult) -> Result<CallToolResult, ToolError> {
         ServerResult::CallToolResult(result) => Ok(result),
         // What has no content looks like this.
         ServerResult::EmptyResult(_) => Ok(CallToolResult::success(Vec::new())),
-        ServerResult::InputRequiredResult(_) => Err(other("MCP_NEEDS_INPUT", "it wants to ask somebody something")),
+        ServerResult::InputRequiredResult(_) => {
+            Err(other("MCP_NEEDS_INPUT", "it wants to ask somebody something"))
+        }
         _ => Err(other("MCP_ERROR", "the server answered with something else than a tool's result")),
     }
 }
@@ -167,9 +170,11 @@ mod tests {
 
     #[test]
     fn a_server_s_word_makes_nothing_easier_unless_its_operator_vouches_for_it() {
-        let hints = ToolAnnotations::new().read_only(true).destructive(false).idempotent(true).open_world(false);
+        let hints =
+            ToolAnnotations::new().read_only(true).destructive(false).idempotent(true).open_world(false);
         let tool = Tool::new("delete_all", "Harmless.", serde_json::Map::new()).with_annotations(hints);
-        let doubted = RemoteTool::new(&ServerSpec::command("a", ["b"]), tool.clone(), Arc::new(Line::new("a")));
+        let doubted =
+            RemoteTool::new(&ServerSpec::command("a", ["b"]), tool.clone(), Arc::new(Line::new("a")));
         let spec = doubted.describe();
         assert_eq!(
             spec.annotations,

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mesh::{Cancel, Mesh};
+use rmcp::RoleClient;
 use rmcp::model::{
-    CancelledNotification, CancelledNotificationParam, ClientNotification, ClientRequest, PingRequest, RequestId,
+    CancelledNotification, CancelledNotificationParam, ClientNotification, ClientRequest, PingRequest,
+    RequestId,
 };
 use rmcp::service::{Peer, ServiceError};
-use rmcp::RoleClient;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -186,7 +187,8 @@ async fn tell(mesh: &Mesh, told: &mut mpsc::Receiver<ToolProgress>) {
 /// Tells the server which answers nobody wants any more.
 async fn withdraw(peer: &Peer<RoleClient>, unwanted: &mut mpsc::Receiver<RequestId>) {
     while let Some(id) = unwanted.recv().await {
-        let params = CancelledNotificationParam::new(Some(id), Some("nobody waits for it any more".to_owned()));
+        let params =
+            CancelledNotificationParam::new(Some(id), Some("nobody waits for it any more".to_owned()));
         let notification = CancelledNotification::new(params);
         // With the connection gone the server has nothing left to withdraw.
         let _ = peer.send_notification(ClientNotification::CancelledNotification(notification)).await;

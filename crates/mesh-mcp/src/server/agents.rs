@@ -28,7 +28,8 @@ impl AgentTools {
         self.0.iter().map(|(name, path)| {
             let description = format!("Gives work to the agent {path}, and answers with what it made of it.");
             // What an agent does with its tools is not known here.
-            let hints = ToolAnnotations::new().read_only(false).destructive(true).idempotent(false).open_world(true);
+            let hints =
+                ToolAnnotations::new().read_only(false).destructive(true).idempotent(false).open_world(true);
             Tool::new(name.clone(), description, schema()).with_annotations(hints)
         })
     }
@@ -61,7 +62,10 @@ pub(super) async fn ask(
     progress: &Teller,
 ) -> Result<Value, ToolError> {
     let wrong = || ToolError::refused("BAD_ARGUMENTS", "an agent takes {\"input\": \"…\"}, and nothing else");
-    let input = args.get("input").and_then(Value::as_str).filter(|_| args.as_object().is_some_and(|args| args.len() == 1));
+    let input = args
+        .get("input")
+        .and_then(Value::as_str)
+        .filter(|_| args.as_object().is_some_and(|args| args.len() == 1));
     let work = Work::new(input.ok_or_else(wrong)?);
     let agent = mesh.stream_recipient::<Work>(path);
     let agent = agent.map_err(|error| ToolError::from(AskError::BadPath { reason: error.to_string() }))?;

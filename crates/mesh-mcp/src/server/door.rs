@@ -127,8 +127,12 @@ impl HttpDoor {
         let (head, body) = request.into_parts();
         let body = match timeout(REQUEST_MAX, Limited::new(body, BODY_BYTES_MAX).collect()).await {
             Ok(Ok(body)) => body.to_bytes(),
-            Ok(Err(_too_long_or_cut)) => return plain(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large"),
-            Err(_elapsed) => return plain(StatusCode::REQUEST_TIMEOUT, "the request did not come to its end"),
+            Ok(Err(_too_long_or_cut)) => {
+                return plain(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large");
+            }
+            Err(_elapsed) => {
+                return plain(StatusCode::REQUEST_TIMEOUT, "the request did not come to its end");
+            }
         };
         self.service.handle(Request::from_parts(head, Full::new(body))).await
     }
@@ -136,7 +140,8 @@ impl HttpDoor {
     fn is_entitled(&self, request: &Request<Incoming>) -> bool {
         let given = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let given = given.and_then(|value| value.split_once(' '));
-        let token = given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
+        let token =
+            given.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer")).map(|(_, token)| token.trim());
         // Hashes are compared, in constant time: how long that takes tells nothing about the token.
         token.is_some_and(|token| blake3::hash(token.as_bytes()) == self.token)
     }

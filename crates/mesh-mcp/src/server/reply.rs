@@ -83,7 +83,10 @@ mod tests {
     #[test]
     fn a_failure_says_whether_it_may_have_run() {
         let result = of(Err(ToolError::refused("DENIED", "no")));
-        assert_eq!((result.is_error, result.content[0].as_text().unwrap().text.as_str()), (Some(true), "DENIED: no"));
+        assert_eq!(
+            (result.is_error, result.content[0].as_text().unwrap().text.as_str()),
+            (Some(true), "DENIED: no")
+        );
         let told = result.structured_content.unwrap();
         assert_eq!((&told["code"], &told["may_have_run"]), (&json!("DENIED"), &json!(false)));
     }

@@ -124,7 +124,9 @@ pub(super) fn problems(servers: &[McpSettings], own: &McpServerSettings) -> Vec<
             }
         }
         for (name, value) in &server.headers {
-            let is_place = value.split_once(':').is_some_and(|(place, of)| matches!(place, "env" | "file") && !of.is_empty());
+            let is_place = value
+                .split_once(':')
+                .is_some_and(|(place, of)| matches!(place, "env" | "file") && !of.is_empty());
             if !is_place {
                 problem(&format!("headers.{name}"), "\"env:NAME\" or \"file:PATH\" is wanted".to_owned());
             }
@@ -134,7 +136,8 @@ pub(super) fn problems(servers: &[McpSettings], own: &McpServerSettings) -> Vec<
         }
     }
     if let Some(address) = own.address.filter(|address| !address.ip().is_loopback()) {
-        let message = format!("{address} is reached by other machines: an address such as 127.0.0.1:7980 is wanted");
+        let message =
+            format!("{address} is reached by other machines: an address such as 127.0.0.1:7980 is wanted");
         problems.push(Problem::new("mcp_server.address", message));
     }
     for (index, path) in own.share_agents.iter().enumerate() {

@@ -36,7 +36,10 @@ pub(crate) struct House<'a> {
 
 impl Door {
     /// Opens the endpoint, if the settings want one. Its callers act as a client, whose connection is to this very node.
-    pub(crate) async fn open(settings: &McpServerSettings, house: House<'_>) -> Result<Option<Self>, NodeError> {
+    pub(crate) async fn open(
+        settings: &McpServerSettings,
+        house: House<'_>,
+    ) -> Result<Option<Self>, NodeError> {
         let Some(address) = settings.address else { return Ok(None) };
         let refused = |reason: String| NodeError::Actor { name: "mcp_server".to_owned(), reason };
         let identity = match &settings.identity {
@@ -44,18 +47,24 @@ impl Door {
             None => house.folder.client(),
         };
         let identity = identity.map_err(|error| {
-            refused(format!("its callers need a client of the mesh to act as, by `identity`: {}", chain(&error)))
+            refused(format!(
+                "its callers need a client of the mesh to act as, by `identity`: {}",
+                chain(&error)
+            ))
         })?;
         let file = settings.bearer_file.clone().unwrap_or_else(|| house.state.folder().join("mcp-token"));
         let token = token(&file).map_err(refused)?;
-        let listener = TcpListener::bind(address).await.map_err(|error| refused(format!("{address}: {error}")))?;
+        let listener =
+            TcpListener::bind(address).await.map_err(|error| refused(format!("{address}: {error}")))?;
         let bound = listener.local_addr().map_err(|error| refused(error.to_string()))?;
         let node = match house.node.ip().is_unspecified() {
             true => SocketAddr::from((Ipv4Addr::LOCALHOST, house.node.port())),
             false => house.node,
         };
-        let mesh = Client::connect(&[node.to_string()], &identity, ClientConfig::default(), house.runtimes.clone());
-        let mesh = mesh.await.map_err(|error| refused(format!("its callers' client is not let in: {error}")))?;
+        let mesh =
+            Client::connect(&[node.to_string()], &identity, ClientConfig::default(), house.runtimes.clone());
+        let mesh =
+            mesh.await.map_err(|error| refused(format!("its callers' client is not let in: {error}")))?;
         let door = HttpDoor::new(MeshServer::new(mesh, settings.share_agents.iter().cloned()), &token);
         let stop = Cancel::new();
         let serves = house.runtimes.pool.spawn(door.serve(listener, stop.clone()));
@@ -90,7 +99,9 @@ fn token(path: &PathBuf) -> Result<Zeroizing<String>, String> {
             let text = Zeroizing::new(text);
             let token = Zeroizing::new(text.trim().to_owned());
             if token.len() < TOKEN_BYTES_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-                return Err(said(format!("a token of {TOKEN_BYTES_MIN} or more visible characters is wanted")));
+                return Err(said(format!(
+                    "a token of {TOKEN_BYTES_MIN} or more visible characters is wanted"
+                )));
             }
             check_mode(path).map_err(said)?;
             Ok(token)

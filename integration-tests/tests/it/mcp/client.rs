@@ -79,18 +79,28 @@ fn a_server_over_stdio_is_called_through_another_node_and_comes_back_when_it_was
     let ctl = lab.ctl(&beta);
     every_tool_is_listed_and_called(&ctl);
     // Of the node's environment it has what was listed, and nothing else.
-    let env: Value = serde_json::from_str(call(&ctl, "everything__get-env", &json!({}))["text"].as_str().unwrap_or_default())
-        .expect("it is JSON");
+    let env: Value = serde_json::from_str(
+        call(&ctl, "everything__get-env", &json!({}))["text"].as_str().unwrap_or_default(),
+    )
+    .expect("it is JSON");
     let seen: Vec<_> = env.as_object().expect("it is an object").keys().cloned().collect();
     assert!(seen.iter().all(|name| name == "PATH" || name == "HOME"), "{seen:?}");
 
     for life in 1..=3_u64 {
         let before = eventually("the next connection", SOON, || {
             let state = described(&ctl, "alpha/mcp/everything");
-            if state["connections"] == life && state["is_connected"] == true { Ok(state) } else { Err(state.to_string()) }
+            if state["connections"] == life && state["is_connected"] == true {
+                Ok(state)
+            } else {
+                Err(state.to_string())
+            }
         });
         assert_eq!(before["tools"].as_array().map(Vec::len), Some(13), "{before}");
-        assert_eq!(before["server"].as_str().map(|name| name.starts_with("mcp-servers/everything")), Some(true), "{before}");
+        assert_eq!(
+            before["server"].as_str().map(|name| name.starts_with("mcp-servers/everything")),
+            Some(true),
+            "{before}"
+        );
         kill_process(pid(&before), Signal::KILL).expect("the node's server runs");
         let said = call_at_last(&ctl, "everything__echo", &json!({"message": "again"}));
         assert_eq!(said["text"], "Echo: again");

@@ -96,7 +96,8 @@ fn a_client_of_mcp_may_do_what_was_granted_to_the_client_that_speaks_for_it() {
     let grants = ["read:*/**", "ask:*/tools/read_file"];
     granted(&lab, &ctl, &alpha, "reader", &grants);
     fs::write(lab.path("workspace/a.txt"), "here").expect("the folder is there");
-    let (meshctl, state) = (binary("meshctl").display().to_string(), lab.path("reader").display().to_string());
+    let (meshctl, state) =
+        (binary("meshctl").display().to_string(), lab.path("reader").display().to_string());
     let plan = json!([
         {"list": true},
         {"call": "read_file", "args": {"path": "a.txt"}},
@@ -106,10 +107,15 @@ fn a_client_of_mcp_may_do_what_was_granted_to_the_client_that_speaks_for_it() {
     let said = client(&peers, &lab, "auto", &stdio, &plan);
     assert_eq!(said[2]["result"]["content"][0]["text"], "here", "{}", said[2]);
     let denied = &said[3]["result"];
-    assert_eq!((&denied["isError"], &denied["structuredContent"]["code"]), (&json!(true), &json!("DENIED")), "{denied}");
+    assert_eq!(
+        (&denied["isError"], &denied["structuredContent"]["code"]),
+        (&json!(true), &json!("DENIED")),
+        "{denied}"
+    );
 
     // So it is over HTTP, where the node was told whom its callers act as.
-    let text = format!("[mcp_server]\naddress = \"127.0.0.1:0\"\nidentity = {:?}\n", format!("{state}/client"));
+    let text =
+        format!("[mcp_server]\naddress = \"127.0.0.1:0\"\nidentity = {:?}\n", format!("{state}/client"));
     let gamma = settings(&lab, "gamma.toml", &text);
     let gamma = lab.start_with("gamma", &["--join", alpha.addr(), "--config", &gamma]);
     tools(&lab.ctl(&gamma), "the tools of beta", |tools| names(tools) == ["read_file", "write_file"]);
@@ -137,7 +143,10 @@ fn status(url: &str, path: &str, headers: &[(&str, &str)]) -> String {
         "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "0"},
     }});
     let body = body.to_string();
-    let mut request = format!("POST {path} HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+    let mut request = format!(
+        "POST {path} HTTP/1.1\r\nContent-Type: application/json\r\nContent-Length: {}\r\n",
+        body.len()
+    );
     request += "Accept: application/json, text/event-stream\r\nConnection: close\r\n";
     for (name, value) in headers {
         request += &format!("{name}: {value}\r\n");

@@ -87,7 +87,9 @@ pub(super) fn call(ctl: &Ctl<'_>, tool: &str, args: &Value) -> Value {
 
 /// Calls until it is answered; what is lost or down meanwhile is tried again.
 pub(super) fn call_at_last(ctl: &Ctl<'_>, tool: &str, args: &Value) -> Value {
-    eventually(&format!("an answer of {tool}"), SOON, || ctl.try_json(&["tools", "call", tool, &args.to_string()]))
+    eventually(&format!("an answer of {tool}"), SOON, || {
+        ctl.try_json(&["tools", "call", tool, &args.to_string()])
+    })
 }
 
 /// How a node's connection to a server is.
