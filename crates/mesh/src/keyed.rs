@@ -27,7 +27,7 @@ impl Mesh {
     /// ```no_run
     /// # use mesh::{Mesh, WireMessage};
     /// # use std::time::Duration;
-    /// # async fn run<M: WireMessage>(mesh: Mesh, question: M) -> Result<(), mesh::AskError> {
+    /// # async fn run<M: WireMessage>(mesh: Mesh, question: M) -> Result<(), Box<dyn std::error::Error>> {
     /// let sessions = mesh.keyed::<M>("session").passivate_after(Duration::from_secs(600));
     /// let answer = sessions.get("42")?.ask(question).await?;
     /// # Ok(()) }

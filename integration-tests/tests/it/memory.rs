@@ -48,5 +48,5 @@ fn what_is_remembered_on_one_node_is_recalled_from_another_and_after_a_kill() {
     let id = added["id"].as_str().unwrap_or_default();
     assert_eq!(ctl.json(&["memory", "forget", "acme/planner", id])["was_there"], json!(true));
     assert_eq!(ctl.json(&["memory", "list", "acme/planner"])["total"], json!(1));
-    assert_eq!(ctl.refused(&["memory", "add", "acme/../x", "text"])["code"], "START_FAILED");
+    assert_eq!(ctl.refused(&["memory", "add", "acme/../x", "text"])["code"], "BAD_PATH");
 }

@@ -198,8 +198,8 @@ mod tests {
         let runs = [row, failed].map(|row| Listed { node: "beta".to_owned(), row });
         insta::assert_snapshot!(list(&runs, 66_000, Paint(false)), @r"
         RUN       AGENT   STATE                 STEP  NODE  CHANGED  TAGS  FAULT
-        report-1  report  executing (to pause)   2/5  beta   1m 5s   red   –
-        report-2  report  failed                   –  –      1m 5s   –     NOT_YET: not yet
+        report-1  report  executing (to pause)   2/5  beta    1m 5s  red   –
+        report-2  report  failed                   –  –       1m 5s  –     NOT_YET: not yet
         ");
     }
 }
