@@ -40,9 +40,10 @@ torture: tools ## hundreds of kills and cuts, thousands of random cases (two hou
 	BIN=$(BIN) MESH_KILLS=100 MESH_CUTS=20 MESH_CUT_SECONDS=30 MESH_STREAM_SECONDS=60 \
 		$(CARGO) test -p integration-tests --test it -- --test-threads=1 faults:: streams::
 
-# Real networks are made by tests where `ip` and `nft` are; this fetches them where it can.
+# Real networks are made by tests where `ip` and `nft` are, and MCP is spoken with others' programs; this fetches them where it can.
 tools:
 	@scripts/lab-tools.sh
+	@scripts/mcp-peers.sh >/dev/null || true
 
 soak: FUZZ_SECONDS = 600
 soak: fuzz ## a stuck actor under pressure, and each decoder under the fuzzer, for ten minutes each

@@ -62,6 +62,10 @@ pub struct NodeArgs {
     /// Address to serve HTTP on, for the dashboard and the API [default: no HTTP]
     #[arg(long, value_name = "IP:PORT")]
     pub http: Option<String>,
+
+    /// Serve MCP on this address of this machine, to whoever has the token in the state folder [default: serve none]
+    #[arg(long, value_name = "IP:PORT")]
+    pub mcp: Option<String>,
 }
 
 /// The variables that stand for arguments which are settings of no file.
@@ -92,6 +96,8 @@ impl NodeArgs {
         text("advertise", "--advertise", &self.advertise);
         text("store", "--store", &self.store);
         text("http", "--http", &self.http);
+        let mcp = self.mcp.clone().map(Value::String);
+        layer.extend(mcp.map(|value| Given::new(&["mcp_server", "address"], "--mcp", value)));
         layer.extend(self.state.as_ref().map(|value| Given::new(&["state"], "--state", path(value))));
         layer.extend(
             self.ready_file.as_ref().map(|value| Given::new(&["ready_file"], "--ready-file", path(value))),

@@ -11,6 +11,7 @@ mod approvals;
 mod assistant;
 mod key;
 mod layer;
+mod mcp;
 mod problem;
 mod read;
 mod tools;
@@ -31,6 +32,7 @@ pub use self::approvals::{ApprovalSettings, PolicySettings};
 pub use self::assistant::AssistantSettings;
 pub(crate) use self::key::{nearest, variables};
 pub(crate) use self::layer::{Given, Layer};
+pub use self::mcp::{McpServerSettings, McpSettings};
 pub use self::problem::{Problem, Problems};
 pub(crate) use self::read::read;
 pub use self::tools::ToolSettings;
@@ -130,6 +132,11 @@ pub struct NodeSettings {
     pub approvals: ApprovalSettings,
     /// The built-in tools that this node offers.
     pub tools: ToolSettings,
+    /// Whether this node is an MCP server itself, for programs of this machine: its tools are those of the whole mesh, and its
+    /// callers act as a client.
+    pub mcp_server: McpServerSettings,
+    /// MCP servers whose tools this node offers to the mesh.
+    pub mcp: Vec<McpSettings>,
     /// Actors that are spawned when the node starts, each of a kind that its binary registers.
     pub agents: Vec<AgentSettings>,
     /// Models with tools, as durable agents, which `meshctl runs start` starts.
@@ -163,6 +170,8 @@ impl Default for NodeSettings {
             transport: TransportSettings::default(),
             approvals: ApprovalSettings::default(),
             tools: ToolSettings::default(),
+            mcp_server: McpServerSettings::default(),
+            mcp: Vec::new(),
             agents: Vec::new(),
             assistants: Vec::new(),
         }
@@ -252,6 +261,7 @@ impl NodeSettings {
         problems.extend(self.transport.validate());
         problems.extend(approvals::problems(&self.approvals));
         problems.extend(self.tools.validate());
+        problems.extend(mcp::problems(&self.mcp, &self.mcp_server));
         problems.extend(agent::problems(&self.agents));
         problems.extend(assistant::problems(&self.assistants));
         problems

@@ -14,6 +14,7 @@ mod error;
 mod indent;
 mod lines;
 mod listing;
+mod mcp;
 mod memory;
 mod message;
 mod output;
@@ -170,6 +171,7 @@ async fn command(args: &CtlArgs, mesh: &Connection, output: &mut Output<'_>) -> 
         Command::Memory(args) => memory::memory(mesh, args, output).await,
         Command::Runs(command) => runs::runs(mesh, command, output).await,
         Command::Swarm(command) => swarm::swarm(mesh, command, output).await,
+        Command::Mcp(args) => mcp::serve(mesh, args).await,
         Command::Tools(command) => tools::run(mesh, command, output).await,
         Command::Workflow(WorkflowCommand::Run(args)) => workflow::run(mesh, args, output).await,
         Command::Workflow(WorkflowCommand::Resume(args)) => workflow::resume(mesh, args, output).await,

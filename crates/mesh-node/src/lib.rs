@@ -23,6 +23,7 @@ mod gateway;
 mod guard;
 pub mod lab;
 mod logging;
+mod mcp;
 mod memory;
 mod model;
 mod name;

@@ -7,7 +7,7 @@ use std::panic::{self, PanicHookInfo};
 use tracing_subscriber::EnvFilter;
 
 /// The transport's own affairs are for those who ask.
-const DEFAULT: &str = "info,quinn=warn,quinn_proto=warn,rustls=warn,ractor=warn";
+const DEFAULT: &str = "info,quinn=warn,quinn_proto=warn,rustls=warn,ractor=warn,rmcp=error";
 
 /// Starts logging: lines for people on a terminal, JSON lines otherwise; panics are logged as everything else is.
 ///

@@ -17,23 +17,23 @@ use crate::approvals::Desk;
 use crate::certify::Applicant;
 use crate::config::{self, NodeSettings, Problems};
 use crate::error::NodeError;
-use crate::gateway::Gateway;
 use crate::guard::{self, Guard};
 use crate::ready::Ready;
 use crate::signals::Signals;
 use crate::state::{NodeState, StateFolder};
 use crate::threads::NetworkThread;
 use crate::token::{self, BadToken};
-use crate::{NodeArgs, environment, lab, logging, name, tools};
+use crate::{NodeArgs, environment, lab, logging, mcp, name, tools};
 
 mod brings;
+mod doors;
 mod durable;
-mod gateway;
 mod invitation;
 mod join_command;
 mod kinds;
 mod pool;
 
+use doors::Doors;
 use durable::{Durable, Mind};
 use join_command::join_command;
 use kinds::unknown_kinds;
@@ -198,8 +198,8 @@ impl Node {
                 return Ok(());
             }
         };
-        let (result, gateway) = match self.open(&node, &state, &store, &runtimes).await {
-            Ok(gateway) => {
+        let (result, doors) = match self.open(&node, &state, &store, &runtimes).await {
+            Ok(doors) => {
                 self.invite(&state, node.local_addr())?;
                 let signal = tokio::select! {
                     signal = signals.next() => signal,
@@ -207,12 +207,12 @@ impl Node {
                     () = Guard::new(&node, &state).watch() => unreachable!("it watches until it is dropped"),
                 };
                 tracing::info!(because = signal, "leaving the mesh");
-                (Ok(()), gateway)
+                (Ok(()), Some(doors))
             }
             Err(error) => (Err(error), None),
         };
-        if let Some(gateway) = gateway {
-            gateway.close().await;
+        if let Some(doors) = doors {
+            doors.close().await;
         }
         tokio::select! {
             () = node.leave() => {}
@@ -307,7 +307,7 @@ impl Node {
         state: &NodeState,
         store: &Store,
         runtimes: &Runtimes,
-    ) -> Result<Option<Gateway>, NodeError> {
+    ) -> Result<Doors, NodeError> {
         let mesh = node.mesh();
         if let Some(desk) = &self.desk {
             desk.open(mesh, store, &self.settings.approvals)?;
@@ -321,12 +321,13 @@ impl Node {
         let mind = Mind { models: self.models.as_ref(), gate };
         // Behind the tools: a run that is taken up finds them.
         self.durable.publish(mesh, store, &self.settings, &mind)?;
+        mcp::connect(&self.settings, gate, mesh)?;
         for open in self.openings.drain(..) {
             open(mesh)?;
         }
         self.spawn_agents(mesh).await?;
-        let gateway = self.open_gateway(node, state, runtimes).await?;
-        let http = gateway.as_ref().map(Gateway::url);
+        let doors = self.open_doors(node, state, runtimes).await?;
+        let http = doors.http();
         let local = node.local_addr().to_string();
         let ready = Ready {
             name: node.name().to_owned(),
@@ -335,6 +336,7 @@ impl Node {
             cluster: node.cluster().to_owned(),
             pid: std::process::id(),
             http: http.clone(),
+            mcp: doors.mcp(),
         };
         state.announce(&ready)?;
         // Nobody may read it; the node is no worse for that.
@@ -348,17 +350,7 @@ impl Node {
             ready.write(path)?;
         }
         tracing::info!(node = ready.name, addr = ready.addr, cluster = ready.cluster, "node is ready");
-        Ok(gateway)
-    }
-
-    async fn spawn_agents(&self, mesh: &Mesh) -> Result<(), NodeError> {
-        for agent in self.settings.agents.iter().filter(|agent| agent.is_for(&self.settings.labels)) {
-            let spawned =
-                mesh.spawn_kind(&mesh.node_name(), &agent.kind, &agent.name, &agent.args.to_string()).await;
-            spawned
-                .map_err(|error| NodeError::Actor { name: agent.name.clone(), reason: error.to_string() })?;
-        }
-        Ok(())
+        Ok(doors)
     }
 }
 

@@ -23,6 +23,9 @@ pub struct Ready {
     pub pid: u32,
     /// URL of its HTTP interface; `null` if it serves none.
     pub http: Option<String>,
+    /// URL at which it serves MCP; `null` where it does not.
+    #[serde(default)]
+    pub mcp: Option<String>,
 }
 
 impl Ready {

@@ -9,7 +9,7 @@ use mesh_agents::approvals::{Gate, Policed};
 use mesh_agents::tools::builtin::{Fetch, FetchLimits, Jail, ListFiles, ReadFile, WriteFile};
 use mesh_agents::tools::{HookedTool, Tool, ToolActor, ToolSet};
 
-use crate::config::{NodeSettings, ToolSettings};
+use crate::config::{ApprovalSettings, NodeSettings, ToolSettings};
 use crate::error::NodeError;
 
 /// Publishes the tools that the settings name, and the binary's own.
@@ -22,7 +22,7 @@ pub(crate) async fn publish(
     let mut tools = ToolSet::default();
     for tool in offered(&settings.tools).await?.into_iter().chain(own) {
         tools = tools.with(match gate {
-            Some(gate) => policed(tool, settings, gate),
+            Some(gate) => policed(tool, &settings.approvals, gate),
             None => tool,
         });
     }
@@ -34,8 +34,8 @@ pub(crate) async fn publish(
 }
 
 /// Behind a tool's own hooks, so that people are asked about what would be done.
-fn policed(tool: HookedTool, settings: &NodeSettings, gate: &Gate) -> HookedTool {
-    let policies = Policed::new(settings.approvals.policies(), gate.clone());
+pub(crate) fn policed(tool: HookedTool, approvals: &ApprovalSettings, gate: &Gate) -> HookedTool {
+    let policies = Policed::new(approvals.policies(), gate.clone());
     tool.hook(Arc::new(policies)).approver(Arc::new(gate.clone()))
 }
 

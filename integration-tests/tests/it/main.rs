@@ -7,6 +7,7 @@ mod examples;
 mod faults;
 mod gateway;
 mod identity;
+mod mcp;
 mod memory;
 mod mesh;
 mod placement;

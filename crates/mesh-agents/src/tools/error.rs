@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 /// | `APPROVAL_REQUIRED` | a hook wants an approval, and there is nobody to give it; nothing ran |
 /// | `USER_CANCELLED` | whoever was asked for approval said no; nothing ran |
 /// | `TOO_BUSY` | as many calls wait as may; nothing ran |
+/// | `UNAVAILABLE` | what the tool is made of is out of reach for now; nothing ran |
 /// | `TIMEOUT` | it did not end in time |
 /// | `CANCELLED` | whoever asked went away |
 /// | `EXECUTION_ERROR` | the tool says that it failed, or panicked |

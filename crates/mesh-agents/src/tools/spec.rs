@@ -24,7 +24,7 @@ const NAME_BYTES_MAX: usize = 59;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ToolSpec {
-    /// Its name: 1 to 59 bytes of `a-z 0-9 _ -`.
+    /// Its name: 1 to 59 bytes of `a-z A-Z 0-9 _ -`.
     pub name: String,
     /// What it does; models read it.
     pub description: String,
@@ -100,11 +100,10 @@ impl ToolSpec {
 
     /// What is wrong with it, if anything.
     pub(super) fn problem(&self) -> Option<String> {
-        let is_letter =
-            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_-".contains(&byte);
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
         let name = &self.name;
         if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(is_letter) {
-            return Some(format!("{name:?} is no tool's name: 1 to {NAME_BYTES_MAX} of a-z, 0-9, _ and -"));
+            return Some(format!("{name:?} is no tool's name: 1 to {NAME_BYTES_MAX} of a-z, A-Z, 0-9, _ and -"));
         }
         if self.timeout.is_zero() {
             return Some(format!("{name}: a timeout of nothing lets no call end"));

@@ -127,8 +127,8 @@ impl ToolBox {
             let to = self.mesh.recipient::<CallTool>(&path).map_err(|error| bad_path(&error))?;
             match to.ask(message).deadline(Some(deadline)).cancel_on(call.cancel.clone()).await {
                 Ok(Ok(answer)) => return Ok(answer),
-                // Full here; elsewhere there may be room.
-                Ok(Err(error)) if error.code == "TOO_BUSY" => last = error,
+                // Full here, or out of reach; elsewhere there may be room.
+                Ok(Err(error)) if ["TOO_BUSY", "UNAVAILABLE"].contains(&error.code.as_str()) => last = error,
                 Ok(Err(error)) => return Err(error),
                 Err(error) if error.may_have_run() => return Err(error.into()),
                 Err(error) => last = error.into(),

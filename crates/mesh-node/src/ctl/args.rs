@@ -135,6 +135,8 @@ pub enum Command {
     /// See and call the tools that nodes offer
     #[command(subcommand)]
     Tools(super::tools::ToolsCommand),
+    /// Serve the mesh's tools by MCP over stdin and stdout, for the program that starts this one
+    Mcp(super::mcp::McpArgs),
     /// Make tokens that let machines and clients in, where the authority's key is
     #[command(subcommand)]
     Token(TokenCommand),

@@ -137,6 +137,11 @@ impl Connection {
         }
     }
 
+    /// The mesh, as this client sees it.
+    pub(crate) fn mesh(&self) -> &Mesh {
+        &self.mesh
+    }
+
     /// The tools of the mesh.
     pub(crate) fn tools(&self) -> ToolBox {
         ToolBox::new(self.mesh.clone())

@@ -1,8 +1,12 @@
-//! Which kinds a node's settings want, and which its binary has.
+//! Which kinds a node's settings want, and which its binary has; and the actors of those kinds.
 
 use std::collections::BTreeSet;
 
+use mesh::Mesh;
+
+use super::Node;
 use crate::config::{NodeSettings, Problem};
+use crate::error::NodeError;
 
 /// The agents of this node whose kind its binary does not have.
 pub(super) fn unknown_kinds(
@@ -24,4 +28,17 @@ pub(super) fn unknown_kinds(
             Problem::new(place(index), format!("this node has no kind {:?}; there are: {known}", agent.kind))
         })
         .collect()
+}
+
+impl Node {
+    /// Spawns the actors that the settings name.
+    pub(super) async fn spawn_agents(&self, mesh: &Mesh) -> Result<(), NodeError> {
+        for agent in self.settings.agents.iter().filter(|agent| agent.is_for(&self.settings.labels)) {
+            let spawned =
+                mesh.spawn_kind(&mesh.node_name(), &agent.kind, &agent.name, &agent.args.to_string()).await;
+            spawned
+                .map_err(|error| NodeError::Actor { name: agent.name.clone(), reason: error.to_string() })?;
+        }
+        Ok(())
+    }
 }

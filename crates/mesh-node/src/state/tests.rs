@@ -22,6 +22,7 @@ fn ready(name: &str) -> Ready {
         cluster: text("c"),
         pid: 1,
         http: None,
+        mcp: None,
     }
 }
 

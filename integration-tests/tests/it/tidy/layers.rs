@@ -13,6 +13,8 @@ const MAY_NAME: &[(&str, &[&str])] = &[
     ("mesh", &["mesh-proto", "mesh-actor", "mesh-net", "mesh-resilience"]),
     ("mesh-models", &["mesh-resilience"]),
     ("mesh-agents", &["mesh", "mesh-store", "mesh-models", "mesh-resilience"]),
+    // The one protocol with servers of its own; mesh-agents knows of none.
+    ("mesh-mcp", &["mesh", "mesh-agents", "mesh-models"]),
     (
         "mesh-node",
         &[
@@ -24,6 +26,7 @@ const MAY_NAME: &[(&str, &[&str])] = &[
             "mesh-store",
             "mesh-models",
             "mesh-agents",
+            "mesh-mcp",
         ],
     ),
     ("mesh-bench", &["mesh", "mesh-actor", "mesh-net", "mesh-proto"]),
@@ -51,8 +54,10 @@ const ONLY: &[(&str, &[&str])] = &[
     ("sqlx", &["mesh-store"]),
     ("tokio-postgres", &["mesh-store"]),
     ("genai", &["mesh-models"]),
-    // mesh-agents has the tool that fetches; it gets its TLS from mesh-models.
-    ("reqwest", &["mesh-models", "mesh-agents"]),
+    // mesh-agents has the tool that fetches, and mesh-mcp servers far away; both get their TLS from mesh-models.
+    ("reqwest", &["mesh-models", "mesh-agents", "mesh-mcp"]),
+    ("rmcp", &["mesh-mcp"]),
+    ("hyper", &["mesh-mcp", "mesh-node"]),
     ("axum", &["mesh-node"]),
     ("clap", &["mesh-node", "mesh-bench"]),
     ("tracing-subscriber", &["mesh-node"]),

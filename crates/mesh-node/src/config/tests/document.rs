@@ -73,10 +73,22 @@ fn table_lines(key: &Key) -> String {
         ("call_timeout", "\"1h\""),
         ("labels", "{}"),
     ];
+    let mcp = [
+        ("name", "\"files\""),
+        ("command", "[\"npx\", \"-y\", \"@modelcontextprotocol/server-filesystem\", \"/srv/files\"]"),
+        ("env", "[\"PATH\", \"HOME\"]"),
+        ("folder", "\".\""),
+        ("url", "\"https://mcp.example/mcp\""),
+        ("headers", "{ Authorization = \"env:MCP_AUTHORIZATION\" }"),
+        ("timeout", "\"30s\""),
+        ("connect_timeout", "\"30s\""),
+        ("trust_hints", "false"),
+    ];
     let (schema, fields) = match key.path.join(".").as_str() {
         "agents" => (schemars::schema_for!(AgentSettings).to_value(), &agent[..]),
         "assistants" => (schemars::schema_for!(AssistantSettings).to_value(), &assistant[..]),
         "approvals.policy" => (schemars::schema_for!(PolicySettings).to_value(), &policy[..]),
+        "mcp" => (schemars::schema_for!(McpSettings).to_value(), &mcp[..]),
         other => panic!("{other} has no example"),
     };
     assert_eq!(schema["properties"].as_object().unwrap().len(), fields.len());
@@ -121,6 +133,8 @@ fn the_documented_file_says_the_defaults() {
 fn the_examples_in_the_documented_file_are_settings_too() {
     let text = fs::read_to_string(path()).unwrap();
     let uncommented = text.lines().map(|line| match line.strip_prefix("# ") {
+        // An MCP server has a command or a URL.
+        Some(rest) if rest.starts_with("url = ") || rest.starts_with("headers = ") => line,
         Some(rest) if rest.starts_with("[[") || is_assignment(rest) => rest,
         _ => line,
     });
@@ -128,6 +142,7 @@ fn the_examples_in_the_documented_file_are_settings_too() {
     assert_eq!(settings.name.as_deref(), Some("alpha"));
     assert_eq!(settings.agents.len(), 1);
     assert_eq!(settings.assistants[0].tools, ["read_file", "write_file"]);
+    assert_eq!(settings.mcp[0].command.len(), 4);
     assert_eq!(settings.approvals.policy[0].needed, 2);
     // The examples of the transport are the defaults of its default profile.
     assert_eq!(settings.transport.config(), mesh_net::TransportConfig::lan());
