@@ -37,6 +37,7 @@ pub(super) fn app(api: Api, door: Arc<Door>) -> Router {
         .merge(approvals::routes())
         .merge(tools::routes());
     let v1 = ApiRouter::new().nest("/api/v1", v1).finish_api(&mut document);
+    name_rests(&mut document);
     let document = Arc::new(serde_json::to_string(&document).expect("a document of texts is JSON"));
     let described = get(async move || ([(CONTENT_TYPE, "application/json")], document.as_str().to_owned()));
     let closed = Router::new()
@@ -60,6 +61,14 @@ fn info() -> Info {
         summary: Some("The HTTP interface of a node of an actor mesh".to_owned()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         ..Info::default()
+    }
+}
+
+/// A parameter that takes the rest of a path is `{*name}` to the router and `{name}` to OpenAPI.
+fn name_rests(document: &mut OpenApi) {
+    if let Some(paths) = &mut document.paths {
+        let named = std::mem::take(&mut paths.paths).into_iter();
+        paths.paths = named.map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     }
 }
 

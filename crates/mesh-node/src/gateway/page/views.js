@@ -48,7 +48,7 @@ function actors() {
 }
 
 function trees() {
-  const all = h('div');
+  const all = h('div', { class: 'trees' });
   const show = () => {
     all.replaceChildren(...(seen.trees?.rows ?? []).map(({ node, rows: flat }) => {
       const root = h('ul', { class: 'tree' });
