@@ -38,7 +38,7 @@ fn turns() -> Vec<Vec<Value>> {
     let mut turns = Vec::new();
     let mut next = 1;
     while next <= CALLS {
-        let last = (next + turns.len() as u32 % 3).min(CALLS);
+        let last = (next + u32::try_from(turns.len() % 3).unwrap()).min(CALLS);
         let calls: Vec<_> = (next..=last).map(|call| (tool_of(call), call)).collect();
         turns.push(calling(&calls));
         next = last + 1;
