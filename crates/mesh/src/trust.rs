@@ -48,9 +48,11 @@ impl Trust {
         Self { issuer, denials, ..Self::default() }
     }
 
-    /// What this process knows beyond the base, as its hello says.
-    pub(crate) fn features(&self) -> Features {
-        if self.issuer.is_some() { Features::ALL | Features::ISSUES } else { Features::ALL }
+    /// What this process knows beyond the base, as its hello to a peer of this role says. Clients are given certificates by
+    /// every node: it has them made where the key is.
+    pub(crate) fn features(&self, to: mesh_net::Role) -> Features {
+        let issues = self.issuer.is_some() || to == mesh_net::Role::Client;
+        if issues { Features::ALL | Features::ISSUES } else { Features::ALL }
     }
 
     /// Counts a message or a channel that was denied.

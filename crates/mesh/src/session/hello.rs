@@ -100,7 +100,8 @@ async fn greet(shared: &Arc<Shared>, connection: &Connection) -> Result<(Hello, 
     let ended = |_| HelloError::Ended(connection.close_reason().unwrap_or(CloseReason::TimedOut));
     // First in line whatever else waits: credit and cancellation must not stand behind a bulk transfer.
     let mut send = connection.open_uni(10).await.map_err(|_| ended(()))?;
-    let hello = Hello { boot: shared.me.boot, features: shared.trust.features(), listens: shared.listens() };
+    let features = shared.trust.features(connection.peer().role);
+    let hello = Hello { boot: shared.me.boot, features, listens: shared.listens() };
     let mut first = Preamble::Control.encode().to_vec();
     write_frame(&mut first, |buffer| encode_frame(&Control::Hello(hello), buffer));
     send.write_chunk(first.into()).await.map_err(|_| ended(()))?;

@@ -185,11 +185,11 @@ impl Handler<Later<Deny>> for NodeActor {
         let shared = Arc::clone(self.mesh.shared());
         let tasks = Arc::clone(&shared);
         // Two nodes may be told at once, and each of them waits for the other.
-        tasks.tasks.spawn(async move { answer.send(deny(&shared, asked).await) });
+        tasks.tasks.spawn(async move { answer.send(deny(&shared, &asked).await) });
     }
 }
 
-async fn deny(shared: &Arc<Shared>, asked: Deny) -> Result<Vec<DenyRow>, Failure> {
+async fn deny(shared: &Arc<Shared>, asked: &Deny) -> Result<Vec<DenyRow>, Failure> {
     let here = &shared.me.name;
     let bad = |reason: String| {
         let path = format!("{here}/{}", crate::node_actor::NAME);

@@ -14,7 +14,10 @@ use crate::{
 };
 use mesh_actor::{Context, Handler, Message};
 use mesh_net::{Credential, Identity, IdentityError};
-use mesh_proto::{NodeId, Verb, frame::Control};
+use mesh_proto::{
+    NodeId, Verb,
+    frame::{Control, Features},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
@@ -106,11 +109,14 @@ impl Shared {
             Role::Member(_) => self.issuers().into_iter().next().ok_or(RenewError::NoIssuer)?,
             Role::Client(uplink) => uplink.session().map_err(|_lost| RenewError::NoIssuer)?,
         };
+        let refused = || RenewError::Refused { node: session.peer().name.to_string() };
+        if !session.peer().knows(Features::ISSUES) {
+            return Err(refused());
+        }
         let (ready, waits) = oneshot::channel();
         self.trust.asked.lock().insert(session.peer().id, ready);
         session.control(&Control::Renew);
         let answer = timeout(RENEW_TIMEOUT, waits).await;
-        let refused = || RenewError::Refused { node: session.peer().name.to_string() };
         let certificate = answer.ok().and_then(Result::ok).flatten().ok_or_else(refused)?;
         Ok(identity.renewed(&certificate)?)
     }
