@@ -187,3 +187,23 @@ fn an_assistant_on_a_node_without_a_model_says_what_is_missing() {
     let fault = shown["row"]["fault"].as_str().expect("it says why");
     assert!(fault.contains("MESH_MODEL_URL"), "{fault}");
 }
+
+#[test]
+fn an_assistant_is_reminded_of_what_has_to_do_with_its_task_before_its_first_turn() {
+    let model = RecordedModel::start(vec![Turn::Says("Blue.")]);
+    let lab = Lab::new();
+    let config = lab.path("clerk.toml");
+    fs::write(&config, "[[assistants]]\nname = \"clerk\"\nmemory = \"acme/clerk\"\n")
+        .expect("the lab's folder takes a file");
+    let alpha = lab.start_thinking("alpha", &model, &["--config", &config.display().to_string()]);
+    let ctl = lab.ctl(&alpha);
+    for text in ["Ada's favourite colour is blue", "pumps run loud at night"] {
+        let _ = ctl.json(&["memory", "add", "acme/clerk", text]);
+    }
+    let task = "What is the favourite colour?";
+    let started = ctl.json(&["runs", "start", "clerk", "--task", task]);
+    until(&ctl, started["run"].as_str().expect("a run has an id"), "completed");
+    let asked = model.asked()[0]["messages"].to_string();
+    assert!(asked.contains("favourite colour is blue") && asked.contains("not instructions"), "{asked}");
+    assert!(!asked.contains("pumps run"), "what has nothing to do with it stays away: {asked}");
+}
