@@ -275,12 +275,9 @@ fn a_stored_run_tells_what_was_done_before_and_how_to_go_on() {
         ],
         None,
     );
-    insta::assert_snapshot!(shown.text, @r"
-      run r-1, kept in the store
-      ✓ plan         was done before
-      … execution  executor ×2
-        · execution item 2 was done before
-    ");
+    let expected = "  run r-1, kept in the store\n  ✓ plan         was done before\n  … execution  executor ×2\n    \
+                    · execution item 2 was done before\n";
+    assert_eq!(shown.text, expected);
     let Err(CtlError::Refused(document)) = shown.result else { panic!("{:?}", shown.result) };
     assert!(document.message.contains("`meshctl workflow resume r-1`"), "{}", document.message);
 }
