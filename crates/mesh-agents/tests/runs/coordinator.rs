@@ -36,8 +36,11 @@ fn by_boss(script: &Script) -> Vec<Call> {
     script.calls().into_iter().filter(|call| call.request.model.as_deref() == Some("large")).collect()
 }
 
-/// What the coordinator decided: the stage, the stage that gets other items, how many, why, and what was wrong.
-fn decided(told: &Told) -> Vec<(&str, Option<&str>, u64, &str, Option<&str>)> {
+/// The stage, the stage that gets other items, how many, why, and what was wrong.
+type Decided<'t> = (&'t str, Option<&'t str>, u64, &'t str, Option<&'t str>);
+
+/// What the coordinator decided.
+fn decided(told: &Told) -> Vec<Decided<'_>> {
     let decision = |event| match event {
         &RunEvent::CoordinatorDecided {
             ref stage,

@@ -89,8 +89,8 @@ impl Run {
         if self.outcome.is_some() || !self.consulting.as_ref().is_some_and(is_asked) {
             return false;
         }
-        let (decision, reason) = match &answer {
-            Ok(answer) => read(answer, &self.open_for_items()),
+        let (decision, reason) = match answer {
+            Ok(answer) => read(&answer, &self.open_for_items()),
             Err(error) => {
                 let problem = format!("it gave no answer: {error}");
                 (Decision::Continue { problem: Some(problem) }, String::new())

@@ -282,7 +282,10 @@ impl Progress {
                 let message = "the run ended in a way that this meshctl does not know";
                 failed(Document::own("UNKNOWN_OUTCOME", message))
             }
-            None => failed(Document::own("NO_OUTCOME", "the run ended without saying how")),
+            None => {
+                let ended = failed(Document::own("NO_OUTCOME", "the run ended without saying how"));
+                ended.map_err(|error| self.resumable(error))
+            }
         }
     }
 }

@@ -263,3 +263,21 @@ fn what_a_coordinator_decides_stands_between_the_stages() {
     tea
     ");
 }
+
+#[test]
+fn a_stored_run_tells_what_was_done_before_and_how_to_go_on() {
+    let shown = shown(
+        &[
+            json!({"run_stored": {"run": "r-1"}}),
+            json!({"stage_restored": {"stage": "plan", "items": 1, "answered": 1, "text": "t", "is_text_cut": false}}),
+            json!({"stage_started": {"stage": "execution", "agent": "executor", "items": 2}}),
+            json!({"item_restored": {"stage": "execution", "index": 1}}),
+        ],
+        None,
+    );
+    let expected = "  run r-1, kept in the store\n  ✓ plan         was done before\n  … execution  executor ×2\n    \
+                    · execution item 2 was done before\n";
+    assert_eq!(shown.text, expected);
+    let Err(CtlError::Refused(document)) = shown.result else { panic!("{:?}", shown.result) };
+    assert!(document.message.contains("`meshctl workflow resume r-1`"), "{}", document.message);
+}
