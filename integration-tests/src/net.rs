@@ -94,8 +94,8 @@ impl Net {
     /// # Panics
     /// If the host does not have that address, or another one has the new one.
     pub fn readdress(&self, host: u8, from: &str, to: &str) {
-        // The other hosts find the new address by asking for it; nobody answers for the old one any more.
-        let script = format!("ip addr add {to}/24 dev eth0\nip addr del {from}/24 dev eth0");
+        // In this order: an address that is added beside another of its network goes with that one.
+        let script = format!("ip addr del {from}/24 dev eth0\nip addr add {to}/24 dev eth0");
         let host = &self.hosts[usize::from(host) - 1];
         host.shell(&script).expect("what was done when the network was made can be done again");
     }

@@ -199,6 +199,8 @@ impl StateFolder {
 
     /// Writes an entry into the list of who is denied, or takes it out; its nodes follow that, and tell the mesh.
     pub(crate) fn list_denied(&self, who: &mesh_net::Denied, is_denied: bool) -> Result<(), StateError> {
+        // A list that is missing is written again first: what a new one does not name would be let in.
+        FileDenials::new(self.clone()).merge_files(Vec::new())?;
         let _lock = self.lock()?;
         let file = self.denied();
         let mut list = file.read()?;

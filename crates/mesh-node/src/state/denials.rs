@@ -48,7 +48,8 @@ impl FileDenials {
         Ok(book)
     }
 
-    fn merge_files(&self, news: Vec<Denial>) -> Result<Vec<Denial>, StateError> {
+    /// As [`DenialStore::merge`], for those who know what went wrong.
+    pub(super) fn merge_files(&self, news: Vec<Denial>) -> Result<Vec<Denial>, StateError> {
         let _lock = self.state.lock()?;
         let (file, mut book) = (self.state.denied(), self.read()?);
         let before = book.clone();
@@ -146,6 +147,9 @@ mod tests {
         fs::remove_file(store.state.denied().path()).unwrap();
         assert_eq!(denied(&store.merge(Vec::new()).unwrap()), ["node/beta"]);
         assert_eq!(text(&store), "node/beta\n", "it is written again");
+        fs::remove_file(store.state.denied().path()).unwrap();
+        store.state.list_denied(&"client/eve".parse().unwrap(), true).unwrap();
+        assert_eq!(denied(&store.merge(Vec::new()).unwrap()), ["node/beta", "client/eve"]);
         fs::write(store.state.denied().path(), "everybody\n").unwrap();
         let error = store.merge(Vec::new()).unwrap_err();
         assert!(error.reason.contains("everybody"), "{error}");

@@ -8,7 +8,7 @@ use std::{fmt, ops::BitOr};
 /// | bit | feature | who announces it may be sent |
 /// |---|---|---|
 /// | 0 | [`OPENS_FOR_CLIENTS`](Self::OPENS_FOR_CLIENTS) | [`OpenFor`](super::Control::OpenFor) |
-/// | 1 | [`ISSUES`](Self::ISSUES) | [`Renew`](super::Control::Renew): it holds the authority's key |
+/// | 1 | [`ISSUES`](Self::ISSUES) | [`Renew`](super::Control::Renew): it holds the authority's key; to its clients every node says so, and asks on |
 /// | 2 | [`DELTAS`](Self::DELTAS) | [`NamesKnown`](super::Control::NamesKnown) and [`NamesChanged`](super::Control::NamesChanged), in place of `Published` and `Withdrawn` |
 /// | 3 | [`REATTACHES`](Self::REATTACHES) | streams with an id, [`Attach`](super::Control::Attach), [`Detach`](super::Control::Detach) and [`Release`](super::Control::Release) |
 /// | 4 | [`TOPICS`](Self::TOPICS) | [`Topics`](super::Control::Topics) |

@@ -148,7 +148,7 @@ mod tests {
         assert!(book.say(beta.clone(), true, at(1000)));
         assert!(!book.say(beta.clone(), true, at(2000)), "it is already");
         let before = book.clone();
-        assert!(book.say(beta.clone(), false, at(10)), "an hour behind, and later all the same");
+        assert!(book.say(beta, false, at(10)), "an hour behind, and later all the same");
         assert_eq!(denied(&book), Vec::<String>::new());
         assert!(!book.merge(before.rows()), "an old word is no news");
         let mut other = before;

@@ -103,16 +103,18 @@ impl Attacker {
                 });
                 fed.unwrap();
                 let Some(place) = place else { continue };
-                let weight = (bytes + 11) as u64;
-                while sent < granted.messages && (sent + 1) * (weight + 64) < granted.bytes {
+                let weight = (bytes + 100) as u64;
+                while sent < granted.messages && (sent + 1) * weight <= granted.bytes {
                     sent += 1;
                     let ask = ask(sent, u16::try_from(place).unwrap(), bytes);
                     if timeout(Duration::from_secs(1), lane.write_all(&ask)).await.is_err() {
                         break;
                     }
                 }
+                let until = Weight { messages: sent + 8, bytes: (sent + 8) * weight };
+                control.write_all(&framed(&Control::Want { channel: 1, until })).await.unwrap();
             }
-            assert!(sent > 0, "it may ask");
+            assert!(sent > 8, "it may ask, and asked {sent} times");
             kept.push(lane);
         });
     }
