@@ -61,8 +61,8 @@ impl Door {
             true => SocketAddr::from((Ipv4Addr::LOCALHOST, house.node.port())),
             false => house.node,
         };
-        let mesh =
-            Client::connect(&[node.to_string()], &identity, ClientConfig::default(), house.runtimes.clone());
+        let addrs = [node.to_string()];
+        let mesh = Client::connect(&addrs, &identity, ClientConfig::default(), house.runtimes.clone());
         let mesh =
             mesh.await.map_err(|error| refused(format!("its callers' client is not let in: {error}")))?;
         let door = HttpDoor::new(MeshServer::new(mesh, settings.share_agents.iter().cloned()), &token);

@@ -43,7 +43,7 @@ fn every_tool_is_listed_and_called(ctl: &Ctl<'_>) {
         let name = format!("everything__{tool}");
         if tool == "simulate-research-query" {
             // It runs as a task only, which nobody here has offered to follow.
-            assert_eq!(ctl.refused(&["tools", "call", &name, &args.to_string()])["code"], "MCP_ERROR");
+            assert_eq!(ctl.refused(&["tools", "call", &name, &args.to_string()])["code"], "EXECUTION_ERROR");
             continue;
         }
         let answer = call(ctl, &name, &args);
