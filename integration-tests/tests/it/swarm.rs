@@ -237,5 +237,5 @@ fn a_swarm_is_fed_watched_and_read_from_a_shell() {
     let told = watch.next(Duration::from_secs(30)).expect("it goes on");
     assert_eq!(told["status"]["swarm"], "docs", "{told}");
     let text = ctl.text(&["swarm", "results", "docs"]);
-    assert!(text.contains("sum    done       1"), "{text}");
+    assert!(text.contains("sum    done              1"), "{text}");
 }
