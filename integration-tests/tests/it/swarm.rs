@@ -231,11 +231,11 @@ fn a_swarm_is_fed_watched_and_read_from_a_shell() {
         (&status["done"], &status["not_done"], &status["is_over"]),
         (&json!(3), &json!(2), &json!(true))
     );
-    let rows = ctl.json(&["swarm", "results", "docs", "--state", "done"]);
+    let rows = ctl.json(&["swarm", "results", "docs", "--only", "done"]);
     let done: Vec<_> = rows.as_array().expect("it is a list").iter().map(|row| row["task"].clone()).collect();
     assert_eq!(done, ["one", "two", "sum"]);
     let told = watch.next(Duration::from_secs(30)).expect("it goes on");
     assert_eq!(told["status"]["swarm"], "docs", "{told}");
     let text = ctl.text(&["swarm", "results", "docs"]);
-    assert!(text.contains("sum    done       1"), "{text}");
+    assert!(text.contains("sum    done              1"), "{text}");
 }

@@ -143,10 +143,11 @@ impl Coordinator {
 }
 
 impl Spawnable for Coordinator {
-    type Args = SwarmArgs;
+    /// Nothing said is the default of everything.
+    type Args = Option<SwarmArgs>;
 
-    async fn open(args: &SwarmArgs, cx: &SpawnContext) -> Result<Self, StartError> {
-        let (config, takeover_ms) = args.config()?;
+    async fn open(args: &Self::Args, cx: &SpawnContext) -> Result<Self, StartError> {
+        let (config, takeover_ms) = args.unwrap_or_default().config()?;
         let swarm = swarm_of(&cx.name)?.to_owned();
         let home = Home::open(store_of(cx)?, &swarm, takeover_ms, cx).await?;
         let kept = home.read().await?;
@@ -178,10 +179,10 @@ impl Spawnable for Coordinator {
         })
     }
 
-    fn check(args: &SwarmArgs, cx: &SpawnContext) -> Result<(), StartError> {
+    fn check(args: &Self::Args, cx: &SpawnContext) -> Result<(), StartError> {
         swarm_of(&cx.name)?;
         store_of(cx)?;
-        args.config().map(drop)
+        args.unwrap_or_default().config().map(drop)
     }
 
     fn spec(name: &str) -> ActorSpec {

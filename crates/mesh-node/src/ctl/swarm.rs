@@ -52,8 +52,8 @@ pub enum SwarmCommand {
         /// One task, whose result is printed
         task: Option<String>,
         /// Only tasks that stand so: done, failed, poisoned, running …
-        #[arg(long, conflicts_with = "task")]
-        state: Option<String>,
+        #[arg(long, value_name = "STATE", conflicts_with = "task")]
+        only: Option<String>,
         /// Wait until the task has ended, at most so long and at most a minute
         #[arg(long, value_name = "TIME", value_parser = timeout, requires = "task")]
         wait: Option<Duration>,
@@ -116,9 +116,7 @@ pub(super) async fn swarm(
             let status: SwarmStatus = ask(mesh, name, &DescribeSwarm { wait_ms }, patience).await?;
             if output.is_json { Ok(output.document(&status)?) } else { Ok(output.line(&sentence(&status))?) }
         }
-        SwarmCommand::Results { name, task: None, state, .. } => {
-            list(mesh, name, state.as_ref(), output).await
-        }
+        SwarmCommand::Results { name, task: None, only, .. } => list(mesh, name, only.as_ref(), output).await,
         SwarmCommand::Results { name, task: Some(task), wait, .. } => {
             let (wait_ms, patience) = waiting(*wait);
             let fetch = FetchResult { task: task.clone(), wait_ms };
