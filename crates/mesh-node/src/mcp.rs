@@ -43,8 +43,7 @@ pub(crate) fn connect(settings: &NodeSettings, gate: Option<&Gate>, mesh: &Mesh)
             other => return Err(refused(format!("this node cannot have it: {other:?}"))),
         }
         spec.check().map_err(|error| refused(error.to_string()))?;
-        McpServer::publish(mesh, spec, Arc::clone(&dress))
-            .map_err(|error| refused(error.to_string()))?;
+        McpServer::publish(mesh, spec, Arc::clone(&dress)).map_err(|error| refused(error.to_string()))?;
     }
     Ok(())
 }

@@ -103,7 +103,9 @@ impl ToolSpec {
         let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
         let name = &self.name;
         if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(is_letter) {
-            return Some(format!("{name:?} is no tool's name: 1 to {NAME_BYTES_MAX} of a-z, A-Z, 0-9, _ and -"));
+            return Some(format!(
+                "{name:?} is no tool's name: 1 to {NAME_BYTES_MAX} of a-z, A-Z, 0-9, _ and -"
+            ));
         }
         if self.timeout.is_zero() {
             return Some(format!("{name}: a timeout of nothing lets no call end"));

@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn row_17_a_foreign_host_or_origin_is_refused() {
         let uri = Uri::from_static("/");
-        let check = |given: &[_]| door().is_for_us(&headers(given), &uri);
+        let check = |given: &[(axum::http::HeaderName, &str)]| door().is_for_us(&headers(given), &uri);
         for host in ["127.0.0.1:7980", "localhost:7980", "LOCALHOST:7980", "[::1]:7980", "mesh.example:443"] {
             assert_eq!(check(&[(HOST, host)]), Ok(()), "{host}");
         }
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn row_17_without_the_token_nobody_is_let_in() {
-        let check = |given: &[_]| door().has_token(&headers(given));
+        let check = |given: &[(axum::http::HeaderName, &str)]| door().has_token(&headers(given));
         assert_eq!(check(&[]), Err(Closed::NoToken));
         assert_eq!(check(&[(AUTHORIZATION, "Basic secret")]), Err(Closed::NoToken));
         for wrong in ["", "secre", "secret2", "Secret"] {
