@@ -25,6 +25,7 @@ pub struct Ready {
     pub http: Option<String>,
     /// URL at which it serves MCP; `null` where it does not.
     #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mcp: Option<String>,
 }
 

@@ -330,7 +330,7 @@ fn row_2_who_is_denied_on_one_machine_is_denied_on_all_also_those_that_come_late
 fn a_clients_certificate_is_renewed_while_it_is_used() {
     let lab = Lab::new();
     let config = lab.path("short.toml");
-    fs::write(&config, "client_certificate_life = \"9s\"\n").unwrap();
+    fs::write(&config, "client_certificate_life = \"10s\"\n").unwrap();
     let alpha = lab.start_with("alpha", &["--config", text_of(&config)]);
     let (file, _) = token(&lab, &alpha, &[]);
     let beta = elsewhere(&lab, "beta", &file, &alpha);

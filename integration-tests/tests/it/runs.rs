@@ -58,7 +58,8 @@ fn check(shown: &Value, file: &Path, steps: u64, kills: u64) -> u64 {
     let lines = lines(file);
     assert_eq!(lines.keys().copied().collect::<Vec<_>>(), (0..steps).collect::<Vec<_>>(), "no step is lost");
     for (step, (all, doubtful)) in &lines {
-        assert_eq!(*doubtful, all - 1, "step {step} ran again only when that was in doubt");
+        // One that was cut off before its line is in doubt as well, and then has one line.
+        assert!(*doubtful + 1 >= *all, "step {step} ran again only when that was in doubt: {all} lines");
     }
     let again: u64 = lines.values().map(|(all, _)| all - 1).sum();
     assert!(again <= kills, "{again} steps ran again after {kills} kills");

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::item::Finished;
 use super::message::{Ended, RunEvent, Tokens};
 use crate::pieces::pieces;
-use crate::workflow::{Decision, Event, Outcome, Plan};
+use crate::workflow::{Decision, Event, Outcome, Plan, StageResult};
 
 /// How much of a stage's result an event carries. An item of a stream has an end, and [`Ended`](super::Ended) has the
 /// whole of what counts.
@@ -180,15 +180,7 @@ impl Progress {
                 Some(RunEvent::StageStarted { stage, agent, items: items as u64 })
             }
             Event::StageFinished { stage, result } if self.is_restored(&stage, result.items.len()) => {
-                let whole = result.text();
-                let text = beginning(&whole, TEXT_BYTES_MAX);
-                Some(RunEvent::StageRestored {
-                    stage,
-                    items: result.items.len() as u64,
-                    answered: result.answers().count() as u64,
-                    is_text_cut: text.len() < whole.len(),
-                    text,
-                })
+                Some(restored(stage, &result))
             }
             Event::StageFinished { stage, result } => {
                 let (began, tokens) = self.stages.remove(&stage).unwrap_or((self.began, Tokens::default()));
@@ -226,6 +218,19 @@ impl Progress {
             }
             Event::ItemStarted { .. } => None,
         }
+    }
+}
+
+/// A stage that had finished before its reader came.
+pub(super) fn restored(stage: String, result: &StageResult) -> RunEvent {
+    let whole = result.text();
+    let text = beginning(&whole, TEXT_BYTES_MAX);
+    RunEvent::StageRestored {
+        stage,
+        items: result.items.len() as u64,
+        answered: result.answers().count() as u64,
+        is_text_cut: text.len() < whole.len(),
+        text,
     }
 }
 

@@ -112,6 +112,15 @@ async fn until_finished(stream: &mut ReplyStream<RunWorkflow>, items: usize) {
     }
 }
 
+/// The stages that finished, in their order.
+fn undisturbed_stages(events: &[RunEvent]) -> Vec<String> {
+    let finished = |event: &RunEvent| match event {
+        RunEvent::StageFinished { stage, .. } => Some(stage.clone()),
+        _ => None,
+    };
+    events.iter().filter_map(finished).collect()
+}
+
 fn result(ended: &Ended) -> &str {
     match &ended.outcome {
         Outcome::Completed { result } => result,
@@ -119,13 +128,18 @@ fn result(ended: &Ended) -> &str {
     }
 }
 
-/// A model that never answers the input `stuck` while it is stuck.
+/// Longer than it takes to come back as a reader.
+const A_WHILE: Duration = Duration::from_secs(2);
+
+/// A model that never answers the input `stuck` while it is stuck (1), or takes a while (2).
 fn script(stuck: &'static str, is_stuck: &Arc<AtomicU32>) -> Script {
     let is_stuck = Arc::clone(is_stuck);
     Script::new(move |call| {
         let now = |text: &str| Act::Say(Duration::ZERO, text.to_owned());
-        if call.input == stuck && is_stuck.load(Ordering::Relaxed) == 1 {
-            return Act::Hang;
+        match is_stuck.load(Ordering::Relaxed) {
+            1 if call.input == stuck => return Act::Hang,
+            2 if call.input == stuck => return Act::Say(A_WHILE, format!("{stuck}! {}", "x".repeat(400))),
+            _ => {}
         }
         match call.input.as_str() {
             "go" => now("1. one\n2. two\n3. three"),
@@ -146,7 +160,7 @@ async fn what_had_finished_is_not_done_again_after_a_crash_and_the_result_is_the
     let is_stuck = Arc::new(AtomicU32::new(0));
     let script = script("two", &is_stuck);
     let home = Home::open(&folder, &script).await;
-    let (_, undisturbed) = read(home.stream(&home.create(FILE).await.path)).await;
+    let (seen, undisturbed) = read(home.stream(&home.create(FILE).await.path)).await;
     let before = script.calls().len();
 
     is_stuck.store(1, Ordering::Relaxed);
@@ -155,7 +169,8 @@ async fn what_had_finished_is_not_done_again_after_a_crash_and_the_result_is_the
     until_finished(&mut stream, 3).await;
     home.kill().await;
     drop(stream);
-    is_stuck.store(0, Ordering::Relaxed);
+    // The node goes on with it at once; its reader comes while it still does.
+    is_stuck.store(2, Ordering::Relaxed);
 
     let home = Home::open(&folder, &script).await;
     let (events, ended) = home.go_on(&created.run).await;
@@ -172,6 +187,15 @@ async fn what_had_finished_is_not_done_again_after_a_crash_and_the_result_is_the
         assert_eq!(count(&script, input), calls, "{input} in two runs");
     }
     assert_eq!(ended.tokens, undisturbed.tokens, "what was spent before counts");
+
+    let (events, ended) = home.go_on(&created.run).await;
+    let restored: Vec<_> = events.iter().filter_map(restored).map(|(stage, ..)| stage).collect();
+    let stages = undisturbed_stages(&seen);
+    assert_eq!(
+        (restored, result(&ended)),
+        (stages, result(&undisturbed)),
+        "who comes after the end is told too"
+    );
 }
 
 #[tokio::test]

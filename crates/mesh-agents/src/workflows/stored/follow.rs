@@ -88,8 +88,10 @@ impl FollowActor {
     /// Has the run go on, and tells what happens until it rests.
     async fn follow(&self, follower: &mut Follower, items: &Items<RunEvent>) -> Ended {
         let _ = items.send(RunEvent::RunStored { run: self.run.to_string() }).await;
+        let mut told = false;
         for round in 1.. {
             for event in std::mem::take(&mut follower.past) {
+                told = true;
                 let _ = items.send(event).await;
             }
             match self.take_up().await {
@@ -101,12 +103,14 @@ impl FollowActor {
                 }
             }
             // A life of the run that was about to end is no answer to who wants it to go on.
-            if self.read(follower, items).await || round >= ROUNDS_MAX || !follower.is_current() {
+            let heard = self.read(follower, items).await;
+            told |= heard;
+            if heard || round >= ROUNDS_MAX || !follower.is_current() {
                 break;
             }
             *follower = self.of.followers.attach(&self.run);
         }
-        self.ended(follower).await
+        self.ended(follower, (!told).then_some(items)).await
     }
 
     /// Tells what happens until nobody here is at work on the run. Whether anything did.
@@ -156,8 +160,9 @@ impl FollowActor {
         holder.is_ok_and(|lease| lease.is_none_or(|lease| lease.holder != *self.runs.holder()))
     }
 
-    /// How the run stands, now that nobody here is at work on it.
-    async fn ended(&self, follower: &Follower) -> Ended {
+    /// How the run stands, now that nobody here is at work on it. A reader who came too late to be told anything gets what
+    /// the stages brought.
+    async fn ended(&self, follower: &Follower, untold: Option<&Items<RunEvent>>) -> Ended {
         let document = match self.runs.document(&self.run).await {
             Ok(document) => document,
             Err(error) => {
@@ -170,7 +175,14 @@ impl FollowActor {
             (AgentState::Completed, Some(said)) if matches!(said.outcome, Outcome::Completed { .. }) => said,
             (AgentState::Failed, Some(said)) if matches!(said.outcome, Outcome::Failed { .. }) => said,
             (AgentState::Completed, _) => match self.result(&document).await {
-                Ok(result) => ended(Outcome::Completed { result }, true),
+                Ok((result, stages)) => {
+                    if let Some(items) = untold {
+                        for stage in stages {
+                            let _ = items.send(stage).await;
+                        }
+                    }
+                    ended(Outcome::Completed { result }, true)
+                }
                 Err(reason) => ended(Outcome::Cancelled { reason }, true),
             },
             (AgentState::Failed, _) => Ended { retry: Retry::Backoff, ..ended(failed(&document), true) },
@@ -184,7 +196,7 @@ impl FollowActor {
     }
 
     /// The result of a run that has completed, of which only the store is left.
-    async fn result(&self, document: &RunDocument) -> Result<String, String> {
+    async fn result(&self, document: &RunDocument) -> Result<(String, Vec<RunEvent>), String> {
         let brief = Brief::read(&document.context.task)?;
         let given = brief.given(self.runs.store()).await.map_err(|error| error.message().to_owned())?;
         let result = result_of(self.runs.store(), given, &document.context.results).await;

@@ -8,10 +8,11 @@ use serde_json::Value;
 use tokio::time::{Duration, sleep};
 
 use super::super::item::Finished;
-use super::super::message::Tokens;
+use super::super::message::{RunEvent, Tokens};
+use super::super::progress::restored;
 use super::brief::{Given, text};
 use crate::durable::{RunContext, StepError};
-use crate::workflow::{ItemError, Outcome, Plan, Run};
+use crate::workflow::{Event, ItemError, Outcome, Plan, Run};
 
 /// The kinds of entries.
 const ITEM: &str = "workflow.item";
@@ -154,11 +155,15 @@ impl Known {
     }
 }
 
-/// The result of a run all of whose steps are done.
+/// The result of a run all of whose steps are done, with what its stages brought, as a reader is told of it.
 ///
 /// # Errors
 /// The store's, or what is damaged.
-pub(super) async fn result_of(store: &Store, given: Given, results: &[Value]) -> Result<String, StepError> {
+pub(super) async fn result_of(
+    store: &Store,
+    given: Given,
+    results: &[Value],
+) -> Result<(String, Vec<RunEvent>), StepError> {
     let mut known = Known::default();
     for (step, result) in results.iter().enumerate() {
         let of: StageRecord = serde_json::from_value(result.clone())
@@ -173,6 +178,7 @@ pub(super) async fn result_of(store: &Store, given: Given, results: &[Value]) ->
     }
     // The same walk as that of the run, to the same end.
     let mut run = Run::new(given.plan, given.task);
+    let mut stages = Vec::new();
     loop {
         while let Some(item) = run.next_item() {
             let Some(done) = known.item(item.stage, item.index, &item.input) else {
@@ -180,8 +186,13 @@ pub(super) async fn result_of(store: &Store, given: Given, results: &[Value]) ->
             };
             run.on_item(item.stage, item.index, done.answer);
         }
+        while let Some(event) = run.next_event() {
+            if let Event::StageFinished { stage, result } = event {
+                stages.push(restored(stage, &result));
+            }
+        }
         if let Some(Outcome::Completed { result }) = run.outcome() {
-            return Ok(result.clone());
+            return Ok((result.clone(), stages));
         }
         let consult = run.next_consult().ok_or_else(incomplete)?;
         let done = known.consult(consult.stage, &consult.input).ok_or_else(incomplete)?;
