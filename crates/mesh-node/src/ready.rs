@@ -23,8 +23,7 @@ pub struct Ready {
     pub pid: u32,
     /// URL of its HTTP interface; `null` if it serves none.
     pub http: Option<String>,
-    /// URL at which it serves MCP; `null` where it does not.
-    #[serde(default)]
+    /// URL at which it serves MCP; left out where it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mcp: Option<String>,
 }
