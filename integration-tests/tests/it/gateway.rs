@@ -132,7 +132,7 @@ fn row_17_no_page_of_somebody_else_s_reaches_anything() {
             vec![host.clone(), "Origin: null".to_owned(), token.clone(), json_body.clone()],
         ),
         ("no token", vec![host.clone(), json_body.clone()]),
-        ("a wrong token", vec![host.clone(), "Authorization: Bearer x".to_owned(), json_body.clone()]),
+        ("a wrong token", vec![host.clone(), "Authorization: Bearer x".to_owned(), json_body]),
         ("a form", vec![host.clone(), "Content-Type: application/x-www-form-urlencoded".to_owned()]),
         (
             "a socket from elsewhere",

@@ -133,7 +133,8 @@ fn a_workflow_goes_on_after_a_kill_in_any_stage_and_nothing_that_had_finished_is
         model.hold(None);
         alpha = node(&lab, &model, "alpha", &["--join", beta.addr()]);
         let ctl = lab.ctl(&alpha);
-        assert_eq!(came_to(&resume(&ctl, &[&run])), expected, "{held}");
+        let printed = resume(&ctl, &[&run]);
+        assert_eq!(came_to(&printed), expected, "{held}: {printed}");
         let mut calls = once();
         // What was in flight had not finished.
         calls.insert(held.to_owned(), 2);

@@ -157,12 +157,11 @@ async fn lost(peer: &Peer<RoleClient>) -> String {
                 peer.list_tools(None).await.map(drop)
             }
         };
-        match timeout(PING_MAX, asks).await {
-            Ok(Err(error @ (ServiceError::TransportSend(_) | ServiceError::TransportClosed))) => {
-                return super::connection::innermost(&error);
-            }
-            // It answers, or is busy.
-            Ok(_) | Err(_) => {}
+        // It answers, or is busy.
+        if let Ok(Err(error @ (ServiceError::TransportSend(_) | ServiceError::TransportClosed))) =
+            timeout(PING_MAX, asks).await
+        {
+            return super::connection::innermost(&error);
         }
     }
 }

@@ -111,7 +111,7 @@ pub(super) fn problems(servers: &[McpSettings], own: &McpServerSettings) -> Vec<
         if !names.insert(&server.name) {
             problem("name", format!("{:?} is the name of an earlier server", server.name));
         }
-        if server.url.is_some() == !server.command.is_empty() {
+        if server.url.is_some() != server.command.is_empty() {
             problem("command", "either a command or a url is wanted".to_owned());
             continue;
         }

@@ -30,7 +30,10 @@ impl Peers {
         match (lines.next(), lines.next()) {
             (Some(everything), Some(python)) if output.status.success() => Some(Self { everything, python }),
             _ => {
-                println!("skipped: {}", String::from_utf8_lossy(&output.stderr).trim());
+                integration_tests::report(&format!(
+                    "skipped: {}",
+                    String::from_utf8_lossy(&output.stderr).trim()
+                ));
                 None
             }
         }
