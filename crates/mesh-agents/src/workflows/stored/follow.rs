@@ -170,19 +170,19 @@ impl FollowActor {
                 return ended(Outcome::Cancelled { reason }, true);
             }
         };
+        if let (AgentState::Completed, Some(items)) = (document.state(), untold)
+            && let Ok((_, stages)) = self.result(&document).await
+        {
+            for stage in stages {
+                let _ = items.send(stage).await;
+            }
+        }
         let said = follower.ended();
         match (document.state(), said) {
             (AgentState::Completed, Some(said)) if matches!(said.outcome, Outcome::Completed { .. }) => said,
             (AgentState::Failed, Some(said)) if matches!(said.outcome, Outcome::Failed { .. }) => said,
             (AgentState::Completed, _) => match self.result(&document).await {
-                Ok((result, stages)) => {
-                    if let Some(items) = untold {
-                        for stage in stages {
-                            let _ = items.send(stage).await;
-                        }
-                    }
-                    ended(Outcome::Completed { result }, true)
-                }
+                Ok((result, _)) => ended(Outcome::Completed { result }, true),
                 Err(reason) => ended(Outcome::Cancelled { reason }, true),
             },
             (AgentState::Failed, _) => Ended { retry: Retry::Backoff, ..ended(failed(&document), true) },
