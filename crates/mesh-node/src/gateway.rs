@@ -13,6 +13,7 @@ mod approvals;
 mod door;
 mod listener;
 mod live;
+mod memory;
 mod messages;
 mod nodes;
 mod page;
@@ -22,17 +23,18 @@ mod serve;
 mod sse;
 mod tools;
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mesh::{Client, ClientConfig, Identity, Mesh, Runtimes};
+use mesh::{Identity, Mesh, Runtimes};
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
 use self::api::Api;
 use self::door::Door;
 use crate::error::NodeError;
+use crate::own_client;
 
 pub(crate) use self::door::Hosts;
 
@@ -71,8 +73,7 @@ impl Gateway {
         let listener = tokio::net::TcpListener::bind(listen).await.map_err(failed)?;
         let addr = listener.local_addr().map_err(failed)?;
         let pool = runtimes.pool.clone();
-        let addrs = [reachable(node).to_string()];
-        let mesh = Client::connect(&addrs, &identity, ClientConfig::default(), runtimes).await?;
+        let mesh = own_client::connect(node, &identity, runtimes).await?;
         let door = Arc::new(Door::new(Hosts::new(addr, &hosts), token));
         let app = serve::app(Api::new(mesh.clone()), door);
         let serving = pool.spawn(listener::serve(listener, app));
@@ -95,14 +96,5 @@ impl Gateway {
 impl Drop for Gateway {
     fn drop(&mut self) {
         self.serving.abort();
-    }
-}
-
-/// What listens on all addresses is reached on this machine's own.
-fn reachable(addr: SocketAddr) -> SocketAddr {
-    match addr {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, v4.port()).into(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, v6.port()).into(),
-        addr => addr,
     }
 }

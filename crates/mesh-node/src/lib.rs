@@ -14,6 +14,7 @@
 
 mod approvals;
 mod args;
+mod bearer;
 mod certify;
 pub mod config;
 pub mod ctl;
@@ -28,6 +29,7 @@ mod memory;
 mod model;
 mod name;
 mod node;
+mod own_client;
 mod ready;
 mod signals;
 mod standard;

@@ -260,6 +260,12 @@ impl Session {
         if is_withdrawn { relayed.cancel() } else { relayed.detach() }
     }
 
+    /// How many asks the peer withdrew that did not run then.
+    #[cfg(test)]
+    pub(crate) fn withdrawals(&self) -> usize {
+        self.withdrawn.len()
+    }
+
     /// The peer is at fault: says so, and ends the connection.
     pub(crate) fn violation(&self, what: &str) {
         tracing::warn!(peer = %self.peer.name, reason = what, "peer broke the protocol");

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use mesh::{Failure, Retry};
+use mesh_agents::tools::ToolError;
 use mesh_models::Rounded;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::table::{Paint, Tone, printable};
 
@@ -47,6 +48,14 @@ impl From<Failure> for Document {
     fn from(failure: Failure) -> Self {
         let Failure { code, message, details, retry, may_have_run, origin } = failure;
         Self { code, message, details: details.to_value(), retry, may_have_run, origin: Some(origin) }
+    }
+}
+
+impl From<ToolError> for Document {
+    fn from(error: ToolError) -> Self {
+        let ToolError { code, message, retry, may_have_run, in_doubt } = error;
+        let document = Self { retry, may_have_run, ..Self::own(&code, message) };
+        document.with_details(json!({ "in_doubt": in_doubt }))
     }
 }
 
@@ -181,8 +190,6 @@ impl Document {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn refused() -> CtlError {

@@ -95,9 +95,7 @@ fn hints(tool: &ToolDescription) -> String {
 }
 
 fn refused(error: ToolError) -> CtlError {
-    let ToolError { code, message, retry, may_have_run, in_doubt } = error;
-    let document = Document { retry, may_have_run, ..Document::own(&code, message) };
-    document.with_details(json!({ "in_doubt": in_doubt })).into()
+    Document::from(error).into()
 }
 
 #[cfg(test)]

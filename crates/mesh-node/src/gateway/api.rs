@@ -18,6 +18,17 @@ const ASK_MAX: Duration = Duration::from_secs(10);
 /// Each page that looks on has the whole mesh asked once a second.
 const PAGES_MAX: usize = 16;
 
+/// Nobody waits for longer than an hour.
+const TIMEOUT_MS_MAX: u64 = 3_600_000;
+
+/// How long a request says that it may take.
+pub(super) fn timeout(given: Option<u64>, default: u64) -> Result<Duration, Refusal> {
+    match given.unwrap_or(default) {
+        ms @ 1..=TIMEOUT_MS_MAX => Ok(Duration::from_millis(ms)),
+        ms => Err(Refusal::bad_request(format!("timeout_ms: {ms} is not within 1 and {TIMEOUT_MS_MAX}"))),
+    }
+}
+
 /// The way into the mesh. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Api {

@@ -26,9 +26,6 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Runs of each node that are shown.
 const RUNS: u32 = 200;
 
-/// One part of what is shown, with the event that tells of it.
-const PARTS: [&str; 7] = ["nodes", "actors", "trees", "breakers", "dead_letters", "approvals", "runs"];
-
 /// Sends each part when it is another than what was sent last.
 pub(super) async fn live(State(api): State<Api>) -> Result<Response, Refusal> {
     let seat = api.seat()?;
@@ -55,9 +52,8 @@ fn looks(looker: Looker) -> impl Stream<Item = Vec<Event>> + Send {
 
 impl Looker {
     async fn look(&mut self) -> Vec<Event> {
-        let seen = futures::future::join_all(PARTS.map(|part| part_of(&self.api, part))).await;
         let mut events = Vec::new();
-        for (part, text) in PARTS.into_iter().zip(seen) {
+        for (part, text) in parts(&self.api).await {
             let hash = blake3::hash(text.as_bytes());
             if self.sent.insert(part, hash) != Some(hash) {
                 events.push(Event::new(part, text));
@@ -69,20 +65,28 @@ impl Looker {
     }
 }
 
-async fn part_of(api: &Api, part: &str) -> String {
-    let all = |limit| ListRuns { run: None, status: None, agent: None, tag: None, after: None, limit };
-    match part {
-        "nodes" => text(nodes::look_at_nodes(api).await),
-        "actors" => text(api.gather::<_, Descriptions>(None, "mesh", &DescribeActors {}).await),
-        "trees" => text(api.gather::<_, Tree>(None, "mesh", &ListTree {}).await),
-        "breakers" => text(api.gather::<_, BreakerTable>(None, "mesh", &ListBreakers {}).await),
-        "dead_letters" => text(api.gather::<_, DeadLetterTable>(None, "mesh", &ListDeadLetters {}).await),
-        "approvals" => {
-            let message = ListApprovals { all: false };
-            text(api.gather::<_, Approvals>(None, approvals::ACTOR, &message).await)
-        }
-        _ => text(runs::look(api, None, &all(RUNS)).await),
-    }
+/// Each part of what is shown, with the name of the event that tells of it.
+async fn parts(api: &Api) -> [(&'static str, String); 7] {
+    let waiting = ListApprovals { all: false };
+    let all = ListRuns { run: None, status: None, agent: None, tag: None, after: None, limit: RUNS };
+    let (nodes, actors, trees, breakers, dead_letters, approvals, runs) = tokio::join!(
+        nodes::look_at_nodes(api),
+        api.gather::<_, Descriptions>(None, "mesh", &DescribeActors {}),
+        api.gather::<_, Tree>(None, "mesh", &ListTree {}),
+        api.gather::<_, BreakerTable>(None, "mesh", &ListBreakers {}),
+        api.gather::<_, DeadLetterTable>(None, "mesh", &ListDeadLetters {}),
+        api.gather::<_, Approvals>(None, approvals::ACTOR, &waiting),
+        runs::look(api, None, &all),
+    );
+    [
+        ("nodes", text(nodes)),
+        ("actors", text(actors)),
+        ("trees", text(trees)),
+        ("breakers", text(breakers)),
+        ("dead_letters", text(dead_letters)),
+        ("approvals", text(approvals)),
+        ("runs", text(runs)),
+    ]
 }
 
 fn text<T: Serialize>(seen: Result<T, Refusal>) -> String {

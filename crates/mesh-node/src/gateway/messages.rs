@@ -1,7 +1,5 @@
 //! Messages to actors, and what is published.
 
-use std::time::Duration;
-
 use aide::axum::ApiRouter;
 use aide::axum::routing::{get_with, post_with};
 use axum::Json;
@@ -13,15 +11,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::api::Api;
+use super::api::{Api, timeout};
 use super::refusal::{Answer, Refusal};
 use super::sse::{self, Event};
 use crate::ctl::{Document, inner};
 
 const TIMEOUT_MS: u64 = 5_000;
 const STREAM_MS: u64 = 300_000;
-/// Nobody waits for longer than an hour.
-const TIMEOUT_MS_MAX: u64 = 3_600_000;
 
 pub(super) fn routes() -> ApiRouter<Api> {
     ApiRouter::new()
@@ -205,11 +201,4 @@ fn published(following: Following) -> impl Stream<Item = Event> + Send {
 /// A reply, which a program of this mesh may have made of something else than JSON: then it is shown as a text.
 fn value(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
-}
-
-fn timeout(given: Option<u64>, default: u64) -> Result<Duration, Refusal> {
-    match given.unwrap_or(default) {
-        ms @ 1..=TIMEOUT_MS_MAX => Ok(Duration::from_millis(ms)),
-        ms => Err(Refusal::bad_request(format!("timeout_ms: {ms} is not within 1 and {TIMEOUT_MS_MAX}"))),
-    }
 }

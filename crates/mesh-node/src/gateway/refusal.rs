@@ -87,9 +87,7 @@ impl From<CtlError> for Refusal {
 
 impl From<ToolError> for Refusal {
     fn from(error: ToolError) -> Self {
-        let ToolError { code, message, retry, may_have_run, in_doubt } = error;
-        let document = Document { retry, may_have_run, ..Document::own(&code, message) };
-        document.with_details(serde_json::json!({ "in_doubt": in_doubt })).into()
+        Document::from(error).into()
     }
 }
 

@@ -19,7 +19,7 @@ use axum::{Json, Router};
 use super::api::Api;
 use super::door::Door;
 use super::refusal::Refusal;
-use super::{approvals, live, messages, nodes, page, runs, tools};
+use super::{approvals, live, memory, messages, nodes, page, runs, tools};
 use crate::ctl::Document;
 
 /// A message to an actor may be this large as JSON.
@@ -35,7 +35,8 @@ pub(super) fn app(api: Api, door: Arc<Door>) -> Router {
         .merge(messages::routes())
         .merge(runs::routes())
         .merge(approvals::routes())
-        .merge(tools::routes());
+        .merge(tools::routes())
+        .merge(memory::routes());
     let v1 = ApiRouter::new().nest("/api/v1", v1).finish_api(&mut document);
     name_rests(&mut document);
     let document = Arc::new(serde_json::to_string(&document).expect("a document of texts is JSON"));

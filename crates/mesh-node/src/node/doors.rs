@@ -1,8 +1,10 @@
 //! The ways into the mesh that a node opens for programs of other protocols. Each is a client of the node.
 
 use mesh::Runtimes;
+use zeroize::Zeroizing;
 
 use super::Node;
+use crate::bearer;
 use crate::error::NodeError;
 use crate::gateway::{Gateway, GatewayConfig};
 use crate::mcp::{Door, House};
@@ -35,6 +37,12 @@ impl Doors {
     }
 }
 
+/// What callers of the HTTP interface have to show.
+pub(super) fn http_token(state: &NodeState) -> Result<Zeroizing<String>, NodeError> {
+    let refused = |reason| NodeError::Actor { name: "http".to_owned(), reason };
+    bearer::read_or_make(&state.folder().join("http-token")).map_err(refused)
+}
+
 impl Node {
     /// Opens those that the settings want.
     pub(super) async fn open_doors(
@@ -56,10 +64,11 @@ impl Node {
         runtimes: &Runtimes,
     ) -> Result<Option<Gateway>, NodeError> {
         let Some(listen) = self.settings.http else { return Ok(None) };
+        let token = http_token(state)?;
         let config = GatewayConfig {
             listen,
             hosts: self.settings.http_hosts.clone(),
-            token: state.http_token()?,
+            token,
             node: node.local_addr(),
             identity: self.state_folder().client()?,
         };

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::Node;
+use super::doors::http_token;
 use crate::error::NodeError;
 use crate::state::{NodeState, Signer, Wanted};
 
@@ -31,7 +32,7 @@ impl Node {
     /// Says where the page is. The token goes to a terminal only, behind a `#`, which browsers send to nobody.
     pub(super) fn invite_to_page(&self, url: &str, state: &NodeState) -> Result<(), NodeError> {
         let mut stdout = io::stdout();
-        let token = state.http_token()?;
+        let token = http_token(state)?;
         // Nobody may read it; the node is no worse for that.
         let _ = match stdout.is_terminal() {
             true => writeln!(stdout, "dashboard {url}#token={}", *token),

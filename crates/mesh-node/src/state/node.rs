@@ -6,17 +6,12 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use mesh_net::Identity;
-use uuid::Uuid;
-use zeroize::Zeroizing;
 
 use super::authority::Signer;
 use super::denied::DeniedFile;
 use super::file::{read_key, read_text, write_new};
 use super::{READY, StateError};
 use crate::ready::Ready;
-
-/// What HTTP callers have to show, in a node's own folder.
-const HTTP_TOKEN: &str = "http-token";
 
 /// A name that no other process has while this lives.
 #[derive(Debug)]
@@ -96,18 +91,6 @@ impl NodeState {
     /// Stores a certificate that was renewed.
     pub(crate) fn store_certificate(&self, identity: &Identity) -> Result<(), StateError> {
         write_new(&self.certificate_path(), &identity.to_pem().cert)
-    }
-
-    /// What callers of the node's HTTP interface have to show; made when it is first asked for, and kept.
-    pub(crate) fn http_token(&self) -> Result<Zeroizing<String>, StateError> {
-        let path = self.folder.join(HTTP_TOKEN);
-        if path.exists() {
-            return read_key(&path).map(|text| Zeroizing::new(text.trim().to_owned()));
-        }
-        // 244 bits of the system's own chance.
-        let token = Zeroizing::new(format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()));
-        write_new(&path, &format!("{}\n", *token))?;
-        Ok(token)
     }
 
     /// Where the node keeps what is its own.

@@ -42,6 +42,11 @@ impl Withdrawn {
     pub(super) fn take(&self, correlation: u64) -> bool {
         self.is_used.load(Ordering::Acquire) && self.asks.lock().known.remove(&correlation)
     }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.asks.lock().known.len()
+    }
 }
 
 #[cfg(test)]

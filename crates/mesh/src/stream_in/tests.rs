@@ -439,26 +439,34 @@ async fn a_cancelled_stream_is_confirmed_by_its_handlers_end(lab: Lab, log: Log)
 }
 
 async fn a_withdrawn_ask_that_waits_behind_another_never_runs(lab: Lab, log: Log) {
-    let (alpha, _beta) = lab.pair(LONG, &log).await;
+    let (alpha, beta) = lab.pair(LONG, &log).await;
     let client = lab.client(&lab.who("ann"), &alpha).await;
     let counter = client.recipient::<Wait>("beta/counter").unwrap();
     let wait = |cancel: &Cancel| {
         let (counter, cancel) = (counter.clone(), cancel.clone());
-        let asks =
-            async move { counter.ask(Wait { through: Vec::new() }).timeout(LIMIT).cancel_on(cancel).await };
-        tokio::spawn(asks)
+        async move { counter.ask(Wait { through: Vec::new() }).timeout(LIMIT).cancel_on(cancel).await }
     };
     let (first, second) = (Cancel::new(), Cancel::new());
-    let runs = wait(&first);
+    let runs = tokio::spawn(wait(&first));
     eventually("the first handler", || log.lock().len() == 1).await;
-    let waits = wait(&second);
-    // Behind its message on the same way: when this is told, that has come.
-    let told = counter.tell(Wait { through: vec!["nobody".to_owned()] }).await;
-    assert_eq!(told, Ok(()));
+    let mut waits = Box::pin(wait(&second));
+    // Sent behind it on the same way: when this is told, that has come.
+    let behind = counter.tell(Wait { through: vec!["nobody".to_owned()] });
+    tokio::select! {
+        biased;
+        ended = &mut waits => panic!("it waits behind the first: {ended:?}"),
+        told = behind => assert_eq!(told, Ok(())),
+    }
     second.cancel();
+    let relay = session(&beta, &alpha).unwrap();
+    tokio::select! {
+        biased;
+        ended = &mut waits => panic!("its message is still there: {ended:?}"),
+        () = eventually("its withdrawal", || relay.withdrawals() == 1) => {}
+    }
     first.cancel();
     assert_eq!(runs.await.unwrap().as_deref(), Ok("nobody waits"));
-    let never = waits.await.unwrap();
+    let never = waits.await;
     assert_eq!(never, Err(AskError::Cancelled { path: "beta/counter".to_owned() }));
     eventually("the last message", || log.lock().len() == 4).await;
     assert_eq!(*log.lock(), ["beta began", "beta ended", "beta began", "beta ended"]);
