@@ -53,7 +53,8 @@ fn looks(looker: Looker) -> impl Stream<Item = Vec<Event>> + Send {
 impl Looker {
     async fn look(&mut self) -> Vec<Event> {
         let mut events = Vec::new();
-        for (part, text) in parts(&self.api).await {
+        // Seven questions at once: too large to lie within each future that waits for this one.
+        for (part, text) in Box::pin(parts(&self.api)).await {
             let hash = blake3::hash(text.as_bytes());
             if self.sent.insert(part, hash) != Some(hash) {
                 events.push(Event::new(part, text));
