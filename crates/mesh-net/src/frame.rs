@@ -96,15 +96,16 @@ impl FrameReader {
     }
 
     /// The next frame's length and how many bytes of `rest` it took; `None` when it is not complete yet.
+    #[inline]
     fn take_head(&mut self, rest: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
-        let used = (HEAD_BYTES - self.head_filled).min(rest.len());
-        self.head[self.head_filled..self.head_filled + used].copy_from_slice(&rest[..used]);
-        self.head_filled += used;
-        if self.head_filled < HEAD_BYTES {
-            return Ok(None);
-        }
-        self.head_filled = 0;
-        let claimed = u32::from_le_bytes(self.head);
+        // Nearly every head is whole, and is read where it lies.
+        let (claimed, used) = match rest.first_chunk() {
+            Some(head) if self.head_filled == 0 => (u32::from_le_bytes(*head), HEAD_BYTES),
+            _ => match self.gather_head(rest) {
+                Some(gathered) => gathered,
+                None => return Ok(None),
+            },
+        };
         match usize::try_from(claimed) {
             Ok(len) if len <= self.frame_bytes_max => Ok(Some((len, used))),
             _ => {
@@ -113,6 +114,18 @@ impl FrameReader {
                 Err(failed)
             }
         }
+    }
+
+    /// A head that came in parts, with how much of `rest` was its last.
+    fn gather_head(&mut self, rest: &[u8]) -> Option<(u32, usize)> {
+        let used = (HEAD_BYTES - self.head_filled).min(rest.len());
+        self.head[self.head_filled..self.head_filled + used].copy_from_slice(&rest[..used]);
+        self.head_filled += used;
+        if self.head_filled < HEAD_BYTES {
+            return None;
+        }
+        self.head_filled = 0;
+        Some((u32::from_le_bytes(self.head), used))
     }
 
     /// Copies what belongs to the begun body of `len` bytes; gives how much of `rest` that was.

@@ -72,7 +72,7 @@ struct InLine {
     ready: oneshot::Sender<Result<Charge, Failure>>,
 }
 
-/// Why a message was not sent at once.
+/// Why a message was not sent at once. Two words, since every send hands one of these up through its calls.
 #[derive(Debug)]
 pub(crate) enum Unsent {
     /// The channel is still being opened.
@@ -82,9 +82,9 @@ pub(crate) enum Unsent {
     /// The lane's outbox is full, or the payload goes on a stream of its own.
     Later,
     /// The channel is closed.
-    Closed(Failure),
+    Closed(Box<Failure>),
     /// The message cannot be written.
-    Encode(EncodeError),
+    Encode(Box<EncodeError>),
 }
 
 impl Channel {
@@ -179,7 +179,7 @@ impl Channel {
             Phase::Open(open) if open.line.is_empty() => open,
             Phase::Open(_) => return Err(Unsent::NoCredit),
             Phase::Opening => return Err(Unsent::Opening),
-            Phase::Closed(failure) => return Err(Unsent::Closed(failure.clone())),
+            Phase::Closed(failure) => return Err(Unsent::Closed(Box::new(failure.clone()))),
         };
         let lane = self.session.lane(lane_of(header.sender, self.number));
         let written = lane.try_push(|buffer| {

@@ -303,7 +303,7 @@ impl Route {
         match channel.try_send(&header, |buffer| encode_payload(&message, buffer)) {
             Ok(()) => {}
             Err(Unsent::Encode(error)) => return Err(unwritable::<M>(&self.path, error.reason)),
-            Err(Unsent::Closed(failure)) => return Err(error_of(failure)),
+            Err(Unsent::Closed(failure)) => return Err(error_of(*failure)),
             Err(Unsent::NoCredit | Unsent::Opening | Unsent::Later) => {
                 let payload = encoded(&self.path, &message)?;
                 let sends = unless(unwanted, channel.send(header, payload, deadline), &self.path);

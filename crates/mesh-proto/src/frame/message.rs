@@ -1,11 +1,14 @@
 //! Headers of the two streams that carry payloads.
 
 use super::Features;
-use super::varint::{Reader, Writer, Wrong, one_byte};
+use super::varint::{Reader, Writer, Wrong, is_one_byte, one_byte};
 use crate::DecodeError;
 
 /// Longer than any header with every integer at its widest.
 const HEADER_BYTES_MAX: usize = 64;
+
+/// A message's header whose integers are one byte each and whose payload follows.
+const SHORT_BYTES: usize = 7;
 
 /// How a payload is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,7 +124,7 @@ impl MessageHeader {
 
     /// The bytes of a header whose integers are one byte each, as those of most tells.
     #[inline]
-    fn short(&self) -> Option<[u8; 7]> {
+    fn short(&self) -> Option<[u8; SHORT_BYTES]> {
         if self.body.is_some() {
             return None;
         }
@@ -142,7 +145,33 @@ impl MessageHeader {
     /// [`DecodeError::Malformed`] when the bytes are not such a header.
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<(Self, usize), DecodeError> {
-        decoded(bytes, Self::read)
+        match Self::read_short(bytes) {
+            Some(header) => Ok((header, SHORT_BYTES)),
+            None => decoded(bytes, Self::read),
+        }
+    }
+
+    /// The header, if its integers are one byte each.
+    #[inline]
+    fn read_short(bytes: &[u8]) -> Option<Self> {
+        let &[channel, kind, content, correlation, sender, budget, 0] = bytes.first_chunk::<SHORT_BYTES>()?
+        else {
+            return None;
+        };
+        // The largest of them decides for all.
+        let widest = channel.max(kind).max(correlation).max(sender).max(budget);
+        if !is_one_byte(widest) {
+            return None;
+        }
+        Some(Self {
+            channel: channel.into(),
+            kind: kind.into(),
+            content: content_of(content)?,
+            correlation: correlation.into(),
+            sender: sender.into(),
+            budget_ms: budget.into(),
+            body: None,
+        })
     }
 
     #[inline]
@@ -198,12 +227,16 @@ impl ReplyHeader {
 }
 
 fn read_content(reader: &mut Reader<'_>) -> Result<Content, Wrong> {
-    match reader.byte()? {
-        0 => Ok(Content::Bincode),
-        1 => Ok(Content::Json),
-        2 => Ok(Content::BincodeWithId),
-        3 => Ok(Content::JsonWithId),
-        _ => Err(Wrong::Tag),
+    content_of(reader.byte()?).ok_or(Wrong::Tag)
+}
+
+fn content_of(tag: u8) -> Option<Content> {
+    match tag {
+        0 => Some(Content::Bincode),
+        1 => Some(Content::Json),
+        2 => Some(Content::BincodeWithId),
+        3 => Some(Content::JsonWithId),
+        _ => None,
     }
 }
 

@@ -15,6 +15,12 @@ pub(super) fn one_byte(value: u64) -> Option<u8> {
     (value < ONE_BYTE_BELOW).then(|| value.to_le_bytes()[0])
 }
 
+/// Whether this first byte is the whole integer.
+#[inline]
+pub(super) fn is_one_byte(first: u8) -> bool {
+    u64::from(first) < ONE_BYTE_BELOW
+}
+
 /// Fields written one after the other, at most `N` bytes in all.
 pub(super) struct Writer<const N: usize> {
     bytes: [u8; N],
@@ -101,7 +107,7 @@ impl<'a> Reader<'a> {
     #[inline]
     pub(super) fn integer<T: TryFrom<u64>>(&mut self) -> Result<T, Wrong> {
         let first = self.byte()?;
-        let value = if u64::from(first) < ONE_BYTE_BELOW { first.into() } else { self.wide_integer(first)? };
+        let value = if is_one_byte(first) { first.into() } else { self.wide_integer(first)? };
         T::try_from(value).map_err(|_| Wrong::Width)
     }
 

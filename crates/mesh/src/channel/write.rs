@@ -27,7 +27,7 @@ pub(super) fn write_inline(
     write_frame(buffer, |buffer| {
         header.encode(buffer);
         let start = buffer.len();
-        encode(buffer).map_err(Unsent::Encode)?;
+        encode(buffer).map_err(|error| Unsent::Encode(Box::new(error)))?;
         let payload = buffer.len() - start;
         if payload > INLINE_BYTES_MAX { Err(Unsent::Later) } else { Ok(payload) }
     })

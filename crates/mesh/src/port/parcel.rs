@@ -62,11 +62,26 @@ impl<A: Actor> RemoteParcel<A> {
             return None;
         }
         let frame = self.frames.take_next()?;
-        self.room.taken = self.room.taken.plus(frame.weight());
+        self.count(frame.weight());
+        Some(frame)
+    }
+
+    /// Goes on to the next message if it is of this kind.
+    #[inline]
+    fn step(&mut self, kind: u16) -> bool {
+        let is_there = self.frames.step(kind);
+        if is_there {
+            self.count(self.frames.in_hand().weight());
+        }
+        is_there
+    }
+
+    #[inline]
+    fn count(&mut self, taken: Weight) {
+        self.room.taken = self.room.taken.plus(taken);
         if self.room.taken.messages >= FREED_TOGETHER {
             self.room.free(&self.frames);
         }
-        Some(frame)
     }
 
     /// Tells the asker of a message that does not run.
@@ -113,6 +128,7 @@ impl<A: Actor> RemoteParcel<A> {
     }
 
     /// The signal of an ask, which may be set already: it was withdrawn while it waited here.
+    #[inline]
     fn cancel_of(&self, frame: &Frame) -> Option<Cancel> {
         (frame.correlation != 0).then(|| {
             let cancel = Cancel::new();
@@ -204,12 +220,15 @@ where
         let kind = parcel.frames.next_kind().unwrap_or_default();
         let node = parcel.frames.origin().node().cloned();
         for _ in 0..max {
-            let Some(frame) = parcel.take(kind) else { break };
-            let Ok(once) = parcel.first_time(&frame) else { continue };
-            let Some(message) = parcel.open::<M>(&frame) else { continue };
-            let cancel = parcel.cancel_of(&frame);
-            if let Err(skipped) = enter(cx, node.as_ref(), &frame, cancel.clone()) {
-                parcel.skip(&frame, skipped);
+            if !parcel.step(kind) {
+                break;
+            }
+            let frame = parcel.frames.in_hand();
+            let Ok(once) = parcel.first_time(frame) else { continue };
+            let Some(message) = parcel.open::<M>(frame) else { continue };
+            let cancel = parcel.cancel_of(frame);
+            if let Err(skipped) = enter(cx, node.as_ref(), frame, cancel.clone()) {
+                parcel.skip(frame, skipped);
                 continue;
             }
             cx.holds(|| M::KIND, super::local::mailbox_weight(frame.weight()).bytes);
@@ -232,8 +251,8 @@ where
             if let Some(owed) = owed {
                 owed.paid();
                 match once {
-                    Some(once) => parcel.reply_once(&frame, once, &reply),
-                    None => parcel.reply(&frame, Outcome::Reply, &reply),
+                    Some(once) => parcel.reply_once(frame, once, &reply),
+                    None => parcel.reply(frame, Outcome::Reply, &reply),
                 }
             }
             if cx.interrupted() {

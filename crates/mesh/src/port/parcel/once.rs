@@ -30,10 +30,12 @@ fn hash_of(frame: &Frame, message: &[u8]) -> u64 {
 
 impl<A: Actor> RemoteParcel<A> {
     /// Whether a message runs, and under which id; one that has run already is answered as it was then.
+    #[inline]
     pub(super) fn first_time(&self, frame: &Frame) -> Result<Option<Once>, AlreadyRan> {
-        if !frame.content.has_id() {
-            return Ok(None);
-        }
+        if frame.content.has_id() { self.first_of_its_id(frame).map(Some) } else { Ok(None) }
+    }
+
+    fn first_of_its_id(&self, frame: &Frame) -> Result<Once, AlreadyRan> {
         let Some((id, message)) = MessageId::split(self.frames.payload(frame)) else {
             self.refuse_bad(frame, "message", "it ends within its id".to_owned());
             return Err(AlreadyRan);
@@ -41,7 +43,7 @@ impl<A: Actor> RemoteParcel<A> {
         let message = hash_of(frame, message);
         let seen = self.answers.lock().seen(id, message, Instant::now());
         match seen {
-            Seen::Never => return Ok(Some(Once { id, message })),
+            Seen::Never => return Ok(Once { id, message }),
             Seen::Answered(reply) => self.answer(frame, &reply),
             Seen::Forgotten => {
                 let reason = "it ran before, and its reply was too large to be kept".to_owned();
