@@ -34,9 +34,9 @@ const KILL_GRACE: Duration = Duration::from_secs(1);
 /// Where tasks run. A test gives one runtime, whose clock it may pause, for both.
 #[derive(Clone, Debug)]
 pub struct Runtimes {
-    /// The network's thread: connections, the supervisor, and actors of [`Class::Trusted`].
+    /// The network's thread: connections, the supervisor, and actors of [`Class::Trusted`](crate::Class::Trusted).
     pub network: Handle,
-    /// The pool of threads: actors of [`Class::Pool`].
+    /// The pool of threads: actors of [`Class::Pool`](crate::Class::Pool).
     pub pool: Handle,
 }
 

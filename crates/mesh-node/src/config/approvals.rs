@@ -57,7 +57,7 @@ fn one() -> u32 {
 }
 
 impl ApprovalSettings {
-    /// What they come to. Patterns that are none, which [`problems`] names, mean nothing.
+    /// What they come to. Patterns that are none, which reading the settings refuses, mean nothing.
     #[must_use]
     pub fn policies(&self) -> Policies {
         let mut rules = if self.shipped_policies { Policies::shipped().rules } else { Vec::new() };
