@@ -9,6 +9,7 @@
 mod agent;
 mod approvals;
 mod assistant;
+mod breakers;
 mod key;
 mod layer;
 mod mcp;
@@ -30,6 +31,7 @@ use serde::{Deserialize, Serialize};
 pub use self::agent::AgentSettings;
 pub use self::approvals::{ApprovalSettings, PolicySettings};
 pub use self::assistant::AssistantSettings;
+pub use self::breakers::BreakerSettings;
 pub(crate) use self::key::{nearest, variables};
 pub(crate) use self::layer::{Given, Layer};
 pub use self::mcp::{McpServerSettings, McpSettings};
@@ -128,6 +130,9 @@ pub struct NodeSettings {
     pub labels: BTreeMap<String, String>,
     /// The limits and clocks of connections to other nodes.
     pub transport: TransportSettings,
+    /// When this node leaves an actor or another node alone that does not answer well, and for how long: the circuit
+    /// breakers of what it asks through one.
+    pub breakers: BreakerSettings,
     /// Which actions of agents people have to approve first, by `meshctl approvals`.
     pub approvals: ApprovalSettings,
     /// The built-in tools that this node offers.
@@ -168,6 +173,7 @@ impl Default for NodeSettings {
             down_after: None,
             labels: BTreeMap::new(),
             transport: TransportSettings::default(),
+            breakers: BreakerSettings::default(),
             approvals: ApprovalSettings::default(),
             tools: ToolSettings::default(),
             mcp_server: McpServerSettings::default(),
@@ -191,6 +197,22 @@ impl NodeSettings {
             Profile::Wan => mesh::MembershipConfig::wan(),
         };
         mesh::MembershipConfig { suspicion: self.down_after.unwrap_or(base.suspicion), ..base }
+    }
+
+    /// What they come to for a node that listens on `listen`.
+    pub(crate) fn of_node(&self, listen: SocketAddr) -> mesh::NodeConfig {
+        mesh::NodeConfig {
+            listen,
+            advertise: self.advertise.clone(),
+            seeds: self.join.clone(),
+            labels: self.labels.clone(),
+            transport: self.transport.config(),
+            join_timeout: self.join_timeout,
+            drain_timeout: self.drain_timeout,
+            stream_parking: self.stream_parking,
+            breakers: self.breakers.config(),
+            membership: self.membership(),
+        }
     }
 
     fn http_problems(&self) -> Option<Problem> {
@@ -259,6 +281,7 @@ impl NodeSettings {
             problems.push(Problem::new("down_after", message));
         }
         problems.extend(self.transport.validate());
+        problems.extend(self.breakers.validate());
         problems.extend(approvals::problems(&self.approvals));
         problems.extend(self.tools.validate());
         problems.extend(mcp::problems(&self.mcp, &self.mcp_server));

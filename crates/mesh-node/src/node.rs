@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use clap::Parser;
-use mesh::{BindError, Mesh, NodeBuilder, NodeConfig, PublishError, Runtimes, StartNodeError};
+use mesh::{BindError, Mesh, NodeBuilder, PublishError, Runtimes, StartNodeError};
 use mesh_agents::Models;
 use mesh_agents::tools::HookedTool;
 use mesh_net::{JoinToken, Lives};
@@ -267,29 +267,7 @@ impl Node {
         state: &NodeState,
         runtimes: &Runtimes,
     ) -> Result<mesh::Node, StartNodeError> {
-        let NodeSettings {
-            advertise,
-            join,
-            labels,
-            transport,
-            join_timeout,
-            drain_timeout,
-            stream_parking,
-            ..
-        } = &self.settings;
-        let config = NodeConfig {
-            listen,
-            advertise: advertise.clone(),
-            seeds: join.clone(),
-            labels: labels.clone(),
-            transport: transport.config(),
-            join_timeout: *join_timeout,
-            drain_timeout: *drain_timeout,
-            stream_parking: *stream_parking,
-            membership: self.settings.membership(),
-            ..NodeConfig::default()
-        };
-        let builder = mesh::Node::builder(config);
+        let builder = mesh::Node::builder(self.settings.of_node(listen));
         let builder = match guard::issuer(state, self.state_folder().ledger()) {
             Some(issuer) => builder.issuer(issuer),
             None => builder,

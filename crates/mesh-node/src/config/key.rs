@@ -21,6 +21,8 @@ pub(super) enum Shape {
     Text,
     Flag,
     Integer,
+    /// A share, such as 0.5.
+    Number,
     /// A list of texts.
     List,
     /// Any keys, with texts.
@@ -82,6 +84,7 @@ fn shape(schema: &Value) -> Shape {
     match kind.as_str() {
         Some("boolean") => Shape::Flag,
         Some("integer") => Shape::Integer,
+        Some("number") => Shape::Number,
         Some("array") if schema["items"]["type"] == "string" => Shape::List,
         Some("array") => Shape::Tables,
         Some("object") if schema.get("properties").is_some() => Shape::Section,

@@ -67,6 +67,7 @@ impl Layer {
                 _ => None,
             },
             Shape::Integer => text.parse().ok().map(Value::Integer),
+            Shape::Number => text.parse().ok().map(Value::Float),
             Shape::Map => return items().for_each(|item| self.label(variable, item)),
             Shape::Tables | Shape::Section => return,
         };
@@ -76,6 +77,9 @@ impl Layer {
             }
             None if key.shape == Shape::Flag => {
                 self.problems.push(Problem::new(variable, format!("{text:?} is neither true nor false")));
+            }
+            None if key.shape == Shape::Number => {
+                self.problems.push(Problem::new(variable, format!("{text:?} is not a number")));
             }
             None => self.problems.push(Problem::new(variable, format!("{text:?} is not a whole number"))),
         }

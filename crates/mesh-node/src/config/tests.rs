@@ -59,6 +59,10 @@ fn the_environment_sets_every_kind_of_key() {
         ("MESH_TRANSPORT_KEEP_ALIVE", "500ms"),
         ("MESH_TRANSPORT_MTU_MAX", "6000"),
         ("MESH_ADVERTISE", ""),
+        ("MESH_BREAKERS_RESET", "5s"),
+        ("MESH_BREAKERS_FAILURE_RATIO", "0.25"),
+        ("MESH_BREAKERS_MINIMUM_CALLS", "7"),
+        ("MESH_BREAKERS_EXCLUDED", "TIMEOUT, CANCELLED"),
     ];
     let settings = read(None, environment(&variables), Layer::default()).unwrap();
     assert_eq!(settings.join, ["a.example:1", "b.example:2"]);
@@ -67,6 +71,14 @@ fn the_environment_sets_every_kind_of_key() {
     let config = settings.transport.config();
     assert_eq!((config.keep_alive, config.mtu_max), (Duration::from_millis(500), 6000));
     assert_eq!(config.idle_timeout, mesh_net::TransportConfig::wan().idle_timeout);
+    let breakers = mesh::BreakerConfig {
+        reset: Duration::from_secs(5),
+        failure_ratio: Some(0.25),
+        minimum_calls: Some(7),
+        excluded: vec!["TIMEOUT".to_owned(), "CANCELLED".to_owned()],
+        ..mesh::BreakerConfig::default()
+    };
+    assert_eq!(settings.of_node(([127, 0, 0, 1], 0).into()).breakers, breakers);
 }
 
 #[test]
@@ -82,6 +94,11 @@ fn every_problem_of_every_source_is_listed() {
         keep_alife = "1s"
         stream_window = "1KiB"
         send_window = "much"
+        [breakers]
+        failure_threshold = 0
+        reset = "0s"
+        half_open_probes = 1001
+        slow_rato = 0.5
         [approvals]
         patience = "0s"
         [[approvals.policy]]
@@ -103,8 +120,12 @@ fn every_problem_of_every_source_is_listed() {
         name = "e"
         argz = {}
     "#;
-    let variables =
-        [("MESH_LAB_ACTORS", "perhaps"), ("MESH_TRANSPORT_MTU_MAX", "big"), ("MESH_LABELS", "gpu")];
+    let variables = [
+        ("MESH_LAB_ACTORS", "perhaps"),
+        ("MESH_TRANSPORT_MTU_MAX", "big"),
+        ("MESH_LABELS", "gpu"),
+        ("MESH_BREAKERS_FAILURE_RATIO", "half"),
+    ];
     let problems = read(
         Some(("node.toml", file)),
         environment(&variables),

@@ -146,6 +146,8 @@ fn the_examples_in_the_documented_file_are_settings_too() {
     assert_eq!(settings.approvals.policy[0].needed, 2);
     // The examples of the transport are the defaults of its default profile.
     assert_eq!(settings.transport.config(), mesh_net::TransportConfig::lan());
+    let breakers = settings.breakers.config();
+    assert_eq!((breakers.failure_ratio, breakers.minimum_calls), (Some(0.5), Some(5)));
 }
 
 fn is_assignment(line: &str) -> bool {
