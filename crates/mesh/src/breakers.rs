@@ -29,7 +29,8 @@ mod targets;
 
 pub use guard::Guard;
 pub(crate) use news::{BreakerNews, TOPIC, learn, tell_others, word};
-use pass::Pass;
+pub(crate) use pass::Pass;
+pub(crate) use targets::{advice_on, pass_on};
 
 /// What the breaker of a node is called, before the node's name. No path has a colon.
 const OF_NODE: &str = "node:";
@@ -79,6 +80,11 @@ impl Breakers {
     pub fn advice(&self, path: &str) -> Advice {
         let of_actor = self.registry.advice(path);
         of_node(path).map_or(of_actor, |node| of_actor.max(self.registry.advice(&node)))
+    }
+
+    /// Whether there is nothing to advise with: no breaker here, and nothing heard of one.
+    pub(crate) fn know_nothing(&self) -> bool {
+        self.registry.is_empty()
     }
 
     /// Whether the actor at `path` (`node/name`) is not to be asked now.

@@ -1,16 +1,24 @@
 //! One recipient in front of several.
 //!
-//! A router has no queue: a message goes to one member at once, and waits for room there. Which one, its [`Balance`] says.
+//! A router has no queue: a message goes to one member at once, and waits for room there. Which one, its [`Balance`] says,
+//! and the circuit breakers of this process advise: it opens none of them, but its messages may close one.
 
-use crate::{mesh::Mesh, remote::Remote, wire::WireMessage};
+use crate::{
+    breakers::{self, Pass},
+    mesh::Mesh,
+    remote::Remote,
+    wire::WireMessage,
+};
 use futures::future::BoxFuture;
 use mesh_actor::{AskError, Deliver, Message, Meta, Recipient, TellError, TryTellError};
 use mesh_proto::{ActorPath, InvalidPath};
+use mesh_resilience::{Advice, Verdict};
 use parking_lot::RwLock;
 use std::{
-    collections::hash_map::DefaultHasher,
+    collections::{VecDeque, hash_map::DefaultHasher},
     fmt,
     hash::{Hash, Hasher},
+    iter,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -68,6 +76,12 @@ impl Mesh {
     ///
     /// It has no queue of its own: a message waits for room at the member that it was given to. A member that could not be
     /// reached is passed over for half a second; the message that found it so fails, since it may have run.
+    ///
+    /// One whose circuit breaker is open, here or as another node says ([`Breakers`](crate::Breakers)), or that of its
+    /// node, is passed over as long as there are others. When its breaker here lets messages try it again, the router's do, at
+    /// most as many at once as the breaker says, and what comes of them closes it or opens it anew. Otherwise what a router's
+    /// messages find counts for no breaker: [`Guard`](crate::Guard) is for that. It never fails as
+    /// [`AskError::CircuitOpen`]; where all breakers are open, it goes by its balance.
     ///
     /// # Errors
     /// [`InvalidPath`] when one of the paths breaks the rules of paths.
@@ -160,21 +174,43 @@ impl<M: Message> Member<M> {
         }
     }
 
-    fn begin(self: &Arc<Self>) -> UnderWay<M>
-    where
-        M: Message,
-    {
+    fn begin(self: Arc<Self>, pass: Option<Pass>) -> UnderWay<M> {
         self.under_way.fetch_add(1, Ordering::Relaxed);
-        UnderWay(Arc::clone(self))
+        UnderWay { member: self, pass }
     }
 }
 
 /// A message that is under way, or being handled.
-struct UnderWay<M: Message>(Arc<Member<M>>);
+struct UnderWay<M: Message> {
+    member: Arc<Member<M>>,
+    /// Where it finds out for a breaker whether the member is well again.
+    pass: Option<Pass>,
+}
+
+impl<M: Message> UnderWay<M> {
+    fn failed(&mut self, error: &AskError) {
+        self.member.note(error);
+        if let Some(pass) = self.pass.take() {
+            pass.failed(error);
+        }
+    }
+
+    fn accepted(&mut self) {
+        if let Some(pass) = self.pass.take() {
+            pass.accepted();
+        }
+    }
+
+    fn replied(&mut self) {
+        if let Some(pass) = self.pass.take() {
+            pass.replied(Verdict::Success);
+        }
+    }
+}
 
 impl<M: Message> Drop for UnderWay<M> {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.member.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -186,7 +222,6 @@ impl<M: WireMessage> Router<M> {
         if rows.is_empty() {
             return rows;
         }
-        let now = Instant::now();
         match &self.balance {
             Balance::ByKey(key) => {
                 let key = key(message);
@@ -202,9 +237,31 @@ impl<M: WireMessage> Router<M> {
                 rows.sort_by_cached_key(|row| row.under_way.load(Ordering::Relaxed));
             }
         }
-        // Stable: the order stays among those that are there.
-        rows.sort_by_key(|row| row.is_lost(now));
         rows
+    }
+
+    /// The same, each begun when it is its turn: those that are well, then those that were lost, then those whose breaker is
+    /// open.
+    fn in_turn(&self, message: &M) -> impl Iterator<Item = UnderWay<M>> + use<M> {
+        let now = Instant::now();
+        let advised = |row: Arc<Member<M>>| (breakers::advice_on(&self.mesh, &row.path), row);
+        let mut rows: Vec<_> = self.order(message).into_iter().map(advised).collect();
+        // Stable: the order stays among those that are there.
+        rows.sort_by_key(|(advice, row)| (*advice == Advice::Avoid, row.is_lost(now)));
+        let (mut rows, mesh) = (VecDeque::from(rows), self.mesh.clone());
+        iter::from_fn(move || {
+            loop {
+                let (advice, row) = rows.pop_front()?;
+                if advice != Advice::Probe {
+                    return Some(row.begin(None));
+                }
+                match breakers::pass_on(&mesh, &row.path) {
+                    Ok(pass) => return Some(row.begin(Some(pass))),
+                    // Others try it already.
+                    Err(_) => rows.push_back((Advice::Avoid, row)),
+                }
+            }
+        })
     }
 
     /// Looks again who can do what is wanted, if that was long ago.
@@ -246,11 +303,14 @@ impl<M: WireMessage> Deliver<M> for Router<M> {
 
     /// Tries each member in turn: it is full only if all are.
     fn try_tell(&self, message: M, meta: &Meta) -> Result<(), TryTellError<M>> {
-        let order = self.order(&message);
+        let in_turn = self.in_turn(&message);
         let mut refused = TryTellError::Refused { message, error: self.nobody() };
-        for member in order {
-            match member.to.try_tell(refused.into_message(), meta) {
-                Ok(()) => return Ok(()),
+        for mut begun in in_turn {
+            match begun.member.to.try_tell(refused.into_message(), meta) {
+                Ok(()) => {
+                    begun.accepted();
+                    return Ok(());
+                }
                 Err(error) => refused = error,
             }
             if matches!(self.balance, Balance::ByKey(_)) {
@@ -261,38 +321,34 @@ impl<M: WireMessage> Deliver<M> for Router<M> {
     }
 
     fn tell(&self, message: M, meta: Meta) -> BoxFuture<'static, Result<(), TellError>> {
-        let Some(member) = self.order(&message).into_iter().next() else {
+        let Some(mut begun) = self.in_turn(&message).next() else {
             let nobody = self.nobody();
             return Box::pin(async move { Err(nobody) });
         };
-        let under_way = member.begin();
-        let telling = member.to.tell(message, meta);
+        let telling = begun.member.to.tell(message, meta);
         Box::pin(async move {
             let told = telling.await;
-            under_way.0.note_of(&told);
+            match &told {
+                Ok(()) => begun.accepted(),
+                Err(error) => begun.failed(error),
+            }
             told
         })
     }
 
     fn ask(&self, message: M, meta: Meta) -> BoxFuture<'static, Result<M::Reply, AskError>> {
-        let Some(member) = self.order(&message).into_iter().next() else {
+        let Some(mut begun) = self.in_turn(&message).next() else {
             let nobody = self.nobody();
             return Box::pin(async move { Err(nobody) });
         };
-        let under_way = member.begin();
-        let asking = member.to.ask(message, meta);
+        let asking = begun.member.to.ask(message, meta);
         Box::pin(async move {
             let answer = asking.await;
-            under_way.0.note_of(&answer);
+            match &answer {
+                Ok(_) => begun.replied(),
+                Err(error) => begun.failed(error),
+            }
             answer
         })
-    }
-}
-
-impl<M: Message> Member<M> {
-    fn note_of<T>(&self, result: &Result<T, AskError>) {
-        if let Err(error) = result {
-            self.note(error);
-        }
     }
 }

@@ -60,6 +60,10 @@ impl Heard {
         self.entries = self.by_name.values().map(BTreeMap::len).sum();
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries == 0
+    }
+
     /// What is said of `name` and is not too old.
     pub(super) fn of(&self, name: &str, now: Instant) -> impl Iterator<Item = (&str, State)> {
         let fresh = move |at: Instant| now.saturating_duration_since(at) <= self.age_max;

@@ -208,6 +208,12 @@ impl Registry {
         self.shared.heard.lock().forget_origin(origin);
     }
 
+    /// Whether it has no breaker, and has heard of none: there is nothing to advise with.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.shared.breakers.lock().is_empty() && self.shared.heard.lock().is_empty()
+    }
+
     /// What other nodes say of `name`, by node.
     #[must_use]
     pub fn heard(&self, name: &str) -> Vec<(String, State)> {

@@ -193,6 +193,7 @@ async fn advice_trusts_what_was_seen_here_before_what_was_heard() {
 #[tokio::test(start_paused = true)]
 async fn what_others_said_is_bounded_expires_and_goes_with_them() {
     let breakers = Registry::new(RegistryConfig { heard_max: 2, ..RegistryConfig::default() }).unwrap();
+    assert!(breakers.is_empty());
     assert!(breakers.learn("search", "beta", State::Open));
     assert!(breakers.learn("search", "gamma", State::Closed));
     assert!(!breakers.learn("index", "beta", State::Open));
@@ -203,6 +204,7 @@ async fn what_others_said_is_bounded_expires_and_goes_with_them() {
         [("beta".to_owned(), State::HalfOpen), ("gamma".to_owned(), State::Closed)]
     );
     breakers.forget("gamma");
+    assert!(!breakers.is_empty());
     assert!(breakers.learn("index", "beta", State::Open));
     advance(121 * SECOND).await;
     assert_eq!(breakers.heard("search"), []);

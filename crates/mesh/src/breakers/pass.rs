@@ -5,7 +5,7 @@ use mesh_actor::AskError;
 use mesh_resilience::{Breaker, CircuitOpen, Permit, State, Verdict};
 
 /// The right to send one message to one target: of its breaker, and of its node's. Dropped, it says nothing about either.
-pub(super) struct Pass {
+pub(crate) struct Pass {
     actor: Option<Leave>,
     node: Option<Leave>,
 }
@@ -29,20 +29,20 @@ impl Pass {
     }
 
     /// A reply came, which says this about the actor.
-    pub(super) fn replied(self, verdict: Verdict) {
+    pub(crate) fn replied(self, verdict: Verdict) {
         self.record(verdict, Verdict::Success, "");
     }
 
     /// The message was taken. That says little about an actor that may not be getting on with its messages, but it is
     /// all that a teller ever hears: it counts where the breaker waits for a good sign.
-    pub(super) fn accepted(self) {
+    pub(crate) fn accepted(self) {
         let is_probe = self.actor.as_ref().is_some_and(|leave| leave.breaker.state() == State::HalfOpen);
         let verdict = if is_probe { Verdict::Success } else { Verdict::Ignore };
         self.record(verdict, Verdict::Success, "");
     }
 
     /// It failed so.
-    pub(super) fn failed(self, error: &AskError) {
+    pub(crate) fn failed(self, error: &AskError) {
         let on_node = error.verdict_on_node();
         let mut on_actor = error.verdict_on_actor();
         if self.node.is_none() && on_node == Verdict::Failure {

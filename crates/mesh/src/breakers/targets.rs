@@ -1,8 +1,9 @@
 //! Whom a guard may send to, the best first.
 
+use super::Pass;
 use crate::mesh::Mesh;
 use mesh_actor::AskError;
-use mesh_resilience::Advice;
+use mesh_resilience::{Advice, CircuitOpen};
 use std::fmt;
 
 /// Every so many messages, a target goes first that waits to be tried again: else nobody would find out.
@@ -49,6 +50,22 @@ impl Targets {
     pub(super) fn nobody(&self) -> AskError {
         AskError::NoSuchActor { path: self.to_string() }
     }
+}
+
+/// Whether a router should send to the actor at `path`, which may be a name alone.
+pub(crate) fn advice_on(mesh: &Mesh, path: &str) -> Advice {
+    let breakers = mesh.breakers();
+    // Looking up a name for nothing would cost each message of a large pool.
+    if breakers.know_nothing() { Advice::Prefer } else { breakers.advice(&target(mesh, path).breaker) }
+}
+
+/// The right to find out how the actor at `path` is, which may be a name alone.
+///
+/// # Errors
+/// [`CircuitOpen`] of the breaker that is, or that enough others find out about.
+pub(crate) fn pass_on(mesh: &Mesh, path: &str) -> Result<Pass, CircuitOpen> {
+    let shared = mesh.shared();
+    Pass::through(&shared.breakers, &target(mesh, path).breaker, &shared.me.name)
 }
 
 /// A name alone is guarded as the actor to which it leads now.

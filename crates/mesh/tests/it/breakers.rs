@@ -2,8 +2,8 @@
 
 use crate::cluster::{Cluster, Crash, LIMIT, Say, Tester, Wait, alive, eventually, on_both_transports};
 use mesh::{
-    ActorSpec, Advice, AskError, BreakerConfig, BreakerState, Guard, ListBreakers, MemoryNetwork, Node,
-    Recipient, Restart, RetryHint, Turn, TurnBreaker, Verdict,
+    ActorSpec, Advice, AskError, Balance, BreakerConfig, BreakerState, Guard, ListBreakers, MemoryNetwork,
+    Mesh, Node, Recipient, Restart, RetryHint, Turn, TurnBreaker, Verdict,
 };
 use mesh_resilience::{GaveUp, RetryConfig, RetryPolicy};
 use std::time::Duration;
@@ -12,6 +12,8 @@ use tokio::time::{Instant, timeout};
 on_both_transports!(
     who_fails_five_times_is_left_alone_and_its_callers_are_told_when_to_come_again,
     an_open_breaker_on_one_node_steers_callers_on_another_within_a_second,
+    a_router_passes_over_a_target_whose_breaker_is_open_here_or_on_another_node,
+    a_router_s_messages_find_out_whether_a_target_is_well_again,
     a_supervisor_that_gives_up_on_a_child_opens_its_breaker_on_every_node,
     a_full_mailbox_and_a_caller_that_gives_up_open_no_breaker,
     several_owners_of_a_capability_are_asked_in_turns_and_the_one_that_is_not_well_is_left_out,
@@ -91,6 +93,93 @@ async fn an_open_breaker_on_one_node_steers_callers_on_another_within_a_second(c
 
     alpha.mesh().breakers().registry().get(path).unwrap().reset();
     eventually("good news", async || !beta.mesh().breakers().is_open(path)).await;
+}
+
+/// One of each balance in front of the two actors `gamma/target`, by its path and by its name alone, and `alpha/tester`.
+fn routers(mesh: &Mesh) -> Vec<Recipient<Say>> {
+    let mut routers = Vec::new();
+    // A name alone, too: so the members of a pool are called.
+    for target in ["gamma/target", "target"] {
+        let by_key = Balance::by_key(|say: &Say| say.text.clone());
+        for balance in [Balance::RoundRobin, Balance::LeastLoaded, by_key] {
+            routers.push(mesh.router(&[target, "alpha/tester"], balance).unwrap());
+        }
+    }
+    routers
+}
+
+async fn a_router_passes_over_a_target_whose_breaker_is_open_here_or_on_another_node(cluster: Cluster) {
+    let (alpha, beta) = cluster.pair().await;
+    let gamma = cluster.node("gamma", &[&alpha]).await;
+    for node in [&alpha, &beta, &gamma] {
+        eventually("every member", async || alive(node.mesh()) == 3).await;
+    }
+    let path = "gamma/target";
+    let target = gamma.mesh().spawn(ActorSpec::new("target"), Tester::default);
+    gamma.mesh().publish("target", &target).unwrap();
+    for node in [&alpha, &beta] {
+        connected(node, path).await;
+        connected(node, "alpha/tester").await;
+        eventually("the name", async || node.mesh().resolve("target").is_some()).await;
+    }
+    crash(&alpha.mesh().guarded::<Crash>(path).unwrap(), 5).await;
+    let opened = Instant::now();
+    eventually("the news", async || beta.mesh().breakers().is_open(path)).await;
+    let took = opened.elapsed();
+    assert!(took < Duration::from_secs(1), "it took {took:?}");
+    assert!(beta.mesh().breakers().registry().get(path).is_none(), "beta has seen nothing itself");
+    let before = counted(&gamma, "target");
+    for router in [routers(alpha.mesh()), routers(beta.mesh())].concat() {
+        for number in 0..20 {
+            let text = format!("key-{number}");
+            assert_eq!(router.ask(say(&text)).timeout(LIMIT).await.as_deref(), Ok(&*text));
+        }
+    }
+    assert_eq!(counted(&gamma, "target"), before, "it was passed over");
+
+    // It is advice: where nobody is well, somebody is asked all the same.
+    let alone = beta.mesh().router::<Say>(&[path], Balance::RoundRobin).unwrap();
+    assert_eq!(alone.ask(say("hi")).timeout(LIMIT).await.as_deref(), Ok("hi"));
+
+    alpha.mesh().breakers().registry().get(path).unwrap().reset();
+    eventually("good news", async || !beta.mesh().breakers().is_open(path)).await;
+    let router = routers(beta.mesh()).swap_remove(0);
+    let before = counted(&gamma, "target");
+    for _ in 0..10 {
+        router.ask(say("hi")).timeout(LIMIT).await.unwrap();
+    }
+    eventually("its turns", async || counted(&gamma, "target") == before + 5).await;
+}
+
+async fn a_router_s_messages_find_out_whether_a_target_is_well_again(cluster: Cluster) {
+    let (alpha, _beta) = cluster.pair().await;
+    connected(&alpha, "beta/tester").await;
+    let config = BreakerConfig {
+        reset: Duration::from_millis(1),
+        half_open_probes: 1,
+        success_threshold: 2,
+        ..BreakerConfig::default()
+    };
+    let breaker = alpha.mesh().breakers().declare("beta/tester", &config).unwrap();
+    let paths = ["beta/tester", "alpha/tester"];
+    let crashes = alpha.mesh().router::<Crash>(&paths, Balance::RoundRobin).unwrap();
+    let asks = alpha.mesh().router::<Say>(&paths, Balance::RoundRobin).unwrap();
+    let due = async || {
+        eventually("the time to try it", async || {
+            alpha.mesh().breakers().advice("beta/tester") == Advice::Probe
+        })
+        .await;
+    };
+    breaker.trip();
+    due().await;
+    // It is not well yet. The router goes to it first, since nobody has had a turn.
+    assert!(crashes.ask(Crash {}).timeout(LIMIT).await.is_err());
+    assert_eq!(breaker.snapshot().view.opened, 2, "{:?}", breaker.snapshot());
+    due().await;
+    for _ in 0..8 {
+        assert_eq!(asks.ask(say("hi")).timeout(LIMIT).await.as_deref(), Ok("hi"));
+    }
+    assert_eq!(breaker.state(), BreakerState::Closed, "{:?}", breaker.snapshot());
 }
 
 /// Messages that the actor of this node has taken.
