@@ -4,8 +4,8 @@
 use std::time::{Duration, Instant};
 
 use mesh::{
-    Actor, ActorSpec, Authority, Client, ClientConfig, Context, Endpoint, GrantSet, Handler, Kinds, Mesh,
-    Message, Node, NodeConfig, Role, Runtimes, WireActor, WireMessage,
+    Actor, ActorSpec, Authority, ChildSpec, Client, ClientConfig, Context, Endpoint, GrantSet, Handler,
+    Kinds, Mesh, Message, Node, NodeConfig, Role, Runtimes, SupervisorSpec, TreeNode, WireActor, WireMessage,
 };
 use mesh_net::{DenyList, Expect, Identity, TransportConfig};
 use mesh_proto::{
@@ -144,6 +144,35 @@ async fn row_6_what_was_not_granted_is_denied_by_the_owner_near_and_far() {
             "not even that it is absent"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn row_6_a_supervisor_takes_no_message_and_who_was_not_granted_it_turns_nothing_of_a_tree() {
+    let farm = farm().await;
+    let desk = SupervisorSpec::new("desk").child(ChildSpec::actor(ActorSpec::new("clerk"), Mirror::default));
+    let desk = farm.beta.mesh().supervise(desk).unwrap();
+    let tree = || {
+        let tree = farm.beta.mesh().tree();
+        let desk = tree.iter().find(|node| node.name == "desk").expect("it is there");
+        let of = |node: &TreeNode| (node.name.clone(), format!("{:?}", node.state), node.restarts);
+        desk.children().iter().chain([desk]).map(of).collect::<Vec<_>>()
+    };
+    let running = |name: &str| (name.to_owned(), "Running".to_owned(), 0);
+    let before = vec![running("clerk"), running("desk")];
+    eventually(async || tree() == before).await;
+    let client = farm.client("ask:*/mirror tell:*/mirror").await;
+    for path in ["beta/desk", "beta/clerk", "beta/desk/clerk"] {
+        assert_eq!(ask(&client, path, Count::KIND).await, Err("DENIED".to_owned()), "{path}");
+    }
+    let of_nodes = ["spawn", "stop", "tree", "drain", "breakers", "turn_breaker", "replay_dead_letter"];
+    for kind in of_nodes.map(|kind| format!("mesh.{kind}.v1")) {
+        assert_eq!(ask(&client, "beta/mesh", &kind).await, Err("DENIED".to_owned()), "{kind}");
+    }
+    // Who may ask it finds nobody there: what a supervisor does follows from its children's ends alone.
+    let entitled = farm.client("ask:*/desk").await;
+    assert_eq!(ask(&entitled, "beta/desk", Count::KIND).await, Err("NO_SUCH_ACTOR".to_owned()));
+    assert_eq!(tree(), before, "nothing of it has changed");
+    drop(desk);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
